@@ -1,0 +1,77 @@
+"""The `imgpipe` command: gathers the groups of commands and turns errors into `what: why`, a hint and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from imgpipe import __version__, errors
+
+GROUPS = ("provision", "declare", "images", "observe", "dlq", "build", "local")
+"""Modules of this package, in the order that `imgpipe --help` lists their commands."""
+
+
+def build_app() -> typer.Typer:
+    app = typer.Typer(
+        name="imgpipe",
+        help="Put up, use, watch, mend and take down an event-driven image pipeline, on AWS or on this machine.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def root(
+        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+    ) -> None:
+        if version:
+            typer.echo(f"imgpipe {__version__}")
+            raise typer.Exit
+
+    for group in GROUPS:
+        importlib.import_module(f"imgpipe.cli.{group}").register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line. Never lets a traceback reach a person, unless IMGPIPE_DEBUG is set."""
+    try:
+        build_app()(standalone_mode=True)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(errors.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`head`, `less`) went away: not an error. Python must not complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(errors.DONE)
+    except Exception as error:
+        if os.environ.get("IMGPIPE_DEBUG"):
+            raise
+        sys.exit(report(error))
+
+
+def report(error: Exception) -> int:
+    """Print `what: why` and the hint to stderr; return the exit code."""
+    known = error if isinstance(error, errors.ImgpipeError) else _translate(error)
+    typer.secho(f"error: {known}", fg="red", err=True)
+    if known.hint:
+        typer.secho(f"hint:  {known.hint}", fg="cyan", err=True)
+    return known.exit_code
+
+
+def _translate(error: Exception) -> errors.ImgpipeError:
+    if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
+        from imgpipe.cloud import explain
+
+        return explain(error, "the cloud")
+    if isinstance(error, OSError) and error.filename:
+        return errors.ImgpipeError(str(error.filename), error.strerror or str(error))
+    if isinstance(error, OSError):
+        return errors.ImgpipeError("the system", str(error))
+    return errors.ImgpipeError(
+        f"a fault in imgpipe ({type(error).__name__})", str(error), hint="run again with IMGPIPE_DEBUG=1 and report it"
+    )

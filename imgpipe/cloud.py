@@ -1,0 +1,218 @@
+"""The one seam to boto3: an environment -> a session and an endpoint -> clients.
+
+Two things happen here and nowhere else: the choice between AWS and the embedded cloud (an endpoint URL, read from the
+lock file that the embedded cloud writes), and the translation of the SDK's exceptions (`explain`). Clients are
+thread-safe and made once a service, because `up` uses them from many threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.errors import (
+    CloudError,
+    CredentialsError,
+    DeniedError,
+    ImgpipeError,
+    MissingError,
+    ThrottledError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    import boto3
+
+LOCAL = "local"
+LOCK_FILE = Path(".imgpipe") / "cloud.json"
+"""Written by the embedded cloud when it is ready to serve: endpoint, region, account, access_key, secret_key, pid."""
+
+POOL_CONNECTIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an environment lives: AWS's credential chain by profile and Region, or an endpoint with its own keys."""
+
+    environment: str
+    profile: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+
+
+class Cloud:
+    """Clients for one account and Region. Making one calls nothing; `account` asks STS once."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._lock = threading.RLock()
+        self._clients: dict[str, Any] = {}
+        self._session: boto3.Session | None = None
+        self._account: str | None = None
+
+    @property
+    def endpoint(self) -> str | None:
+        return self.target.endpoint
+
+    @property
+    def region(self) -> str:
+        region = self.session.region_name
+        if not region:
+            raise CredentialsError(
+                f"environment {self.target.environment}",
+                "no Region is set",
+                hint="add `region:` to the environment in pipeline.yaml, or export AWS_REGION",
+            )
+        return region
+
+    @property
+    def account(self) -> str:
+        with self._lock:
+            if self._account is None:
+                self._account = str(self.client("sts").get_caller_identity()["Account"])
+            return self._account
+
+    @property
+    def session(self) -> boto3.Session:
+        import boto3
+        from botocore.exceptions import ProfileNotFound
+
+        with self._lock:
+            if self._session is None:
+                try:
+                    self._session = boto3.Session(
+                        profile_name=self.target.profile,
+                        region_name=self.target.region,
+                        aws_access_key_id=self.target.access_key,
+                        aws_secret_access_key=self.target.secret_key,
+                    )
+                except ProfileNotFound as error:
+                    raise CredentialsError(
+                        f"profile {self.target.profile}",
+                        "there is no such profile in your AWS configuration",
+                        hint="aws configure list-profiles",
+                    ) from error
+            return self._session
+
+    def client(self, service: str) -> Any:
+        """Return the client for `service`, such as `sqs`. Retries are botocore's `standard` mode, 8 attempts."""
+        from botocore.config import Config
+
+        with self._lock:
+            if service not in self._clients:
+                style = "path" if self.endpoint else "virtual"
+                self._clients[service] = self.session.client(
+                    service,
+                    endpoint_url=self.endpoint,
+                    config=Config(
+                        retries={"mode": "standard", "total_max_attempts": 8},
+                        max_pool_connections=POOL_CONNECTIONS,
+                        connect_timeout=5,
+                        read_timeout=70,
+                        signature_version="s3v4" if service == "s3" else None,
+                        s3={"addressing_style": style},
+                    ),
+                )
+            return self._clients[service]
+
+
+def local_target(folder: Path) -> Target:
+    """Return the target of the embedded cloud that serves the project in `folder`.
+
+    Raises UnreachableError when none was started. A cloud that died without removing its lock file shows itself at
+    the first call.
+    """
+    try:
+        lock = json.loads((folder / LOCK_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise UnreachableError(
+            "the embedded cloud", "it is not running here", hint="imgpipe local start"
+        ) from error
+    return Target(
+        environment=LOCAL,
+        region=lock["region"],
+        endpoint=lock["endpoint"],
+        access_key=lock["access_key"],
+        secret_key=lock["secret_key"],
+    )
+
+
+def aws_target(environment: str, profile: str | None, region: str | None) -> Target:
+    return Target(
+        environment=environment,
+        profile=profile,
+        region=region,
+        endpoint=os.environ.get("AWS_ENDPOINT_URL"),
+    )
+
+
+_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
+_EXPIRED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "AuthFailure",
+}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+}
+
+
+def error_code(error: BaseException) -> str:
+    """Return AWS's code for a ClientError, such as `NoSuchKey`; "" for any other exception."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def explain(error: BaseException, what: str) -> ImgpipeError:
+    """Translate an SDK exception that was met while doing `what` into one that a person can act on."""
+    from botocore import exceptions as sdk
+
+    if isinstance(error, ImgpipeError):
+        return error
+    if isinstance(error, sdk.ClientError):
+        return _explain_refusal(error, what)
+    if isinstance(error, sdk.NoCredentialsError | sdk.PartialCredentialsError | sdk.CredentialRetrievalError):
+        return CredentialsError(
+            what, f"no usable AWS credentials ({error})", hint="aws configure, or set AWS_PROFILE, or use --env local"
+        )
+    if isinstance(error, sdk.TokenRetrievalError | sdk.SSOError):
+        return CredentialsError(what, f"your sign-in has expired ({error})", hint="aws sso login")
+    if isinstance(error, sdk.ConnectionError | sdk.HTTPClientError):
+        return UnreachableError(
+            what, f"no answer from the cloud ({error})", hint="imgpipe local status, or check your network"
+        )
+    return CloudError(what, str(error))
+
+
+def _explain_refusal(error: Any, what: str) -> CloudError:
+    code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
+    why = f"{error.operation_name}: {code}: {message}"
+    if code in _DENIED:
+        return DeniedError(what, why, hint=f"grant the permission for {error.operation_name} and run again")
+    if code in _EXPIRED:
+        return CredentialsError(what, why, hint="renew your credentials (aws sso login, aws configure) and run again")
+    if code in _THROTTLED:
+        return ThrottledError(what, why, hint="wait a minute and run again: it goes on where it stopped")
+    if "NotFound" in code or code.startswith("NoSuch") or "NonExistent" in code or code == "404":
+        return MissingError(what, why, hint="imgpipe plan")
+    return CloudError(what, why)

@@ -1,0 +1,1 @@
+"""From `pipeline.yaml` to a live pipeline: Spec -> Graph -> Plan -> apply."""

@@ -1,0 +1,75 @@
+"""What a function is told about its pipeline: JSON in the environment variable IMGPIPE_SETTINGS.
+
+`deploy.graph` writes it and the handlers read it, through the same class, so the two can't drift apart. Lambda
+allows 4 KB of environment in all, so fields that a function doesn't need stay empty and are left out of the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SETTINGS_VARIABLE = "IMGPIPE_SETTINGS"
+CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused before decoding: file size, width x height, frames."""
+
+    max_bytes: int = 200_000_000
+    max_pixels: int = 250_000_000
+    max_frames: int = 500
+    decode_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A function's view of the pipeline.
+
+    `steps` maps each step that this function runs to its settings as in pipeline.yaml (`variants`, `filters`,
+    `exif`, `gps`, `palette`, …), with a `hash` of those settings. `expected` lists every create step of the
+    pipeline, and `settings_hash` identifies that list with its settings.
+    """
+
+    pipeline: str
+    environment: str
+    function: str = ""  # the short name, such as `images`
+    uploads_bucket: str = ""
+    variants_bucket: str = ""
+    prefix: str = ""
+    table: str = ""
+    results_queue_url: str = ""
+    rejected_queue_url: str = ""
+    tidy_queue_url: str = ""
+    completed_topic_arn: str = ""
+    notices_topic_arn: str = ""
+    settings_hash: str = ""
+    expected: tuple[str, ...] = ()
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    max_receives: int = 5
+    notices: tuple[str, ...] = ()  # which kinds people asked for: uploaded, completed, failed
+
+    def dumps(self) -> str:
+        """Return compact JSON without the empty fields, stable for equal settings."""
+        fields = {name: value for name, value in asdict(self).items() if value not in ("", (), {})}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str) -> Settings:
+        fields = json.loads(text)
+        for name in ("expected", "notices"):
+            fields[name] = tuple(fields.get(name, ()))
+        return cls(**{**fields, "limits": Limits(**fields.get("limits", {}))})
+
+
+def from_environment() -> Settings:
+    return Settings.loads(os.environ[SETTINGS_VARIABLE])
+
+
+def code_hash() -> str:
+    """Return the hash of the sources and lock that this function was deployed from."""
+    return os.environ.get(CODE_HASH_VARIABLE, "")
