@@ -1,0 +1,58 @@
+# `make demo` shows the pipeline at work; `make test` runs every check and test. Both set up what they need in .venv.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: demo demo-down test check bench lock clean install
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    put the pipeline up on this machine and send photographs through it"
+	@echo "make test    static checks and all tests"
+	@echo "make check   static checks only: ruff, mypy, import-linter"
+	@echo "make bench   measurements, printed with the machine and the versions"
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; hint: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python requirements-dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@ .venv/installed
+
+install: .venv/installed
+
+demo: .venv/installed
+	@bash demo/demo.sh
+
+demo-down: .venv/installed
+	$(BIN)/imgpipe down --yes --delete-data
+	$(BIN)/imgpipe local stop
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+bench: .venv/installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+lock: .venv/installed-dev
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock
+
+clean:
+	-$(BIN)/imgpipe local stop
+	rm -rf .venv .imgpipe dist build .pytest_cache .mypy_cache .ruff_cache
