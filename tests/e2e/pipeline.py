@@ -1,0 +1,69 @@
+"""A pipeline on an embedded cloud of its own, driven through the command line as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.photos import ROOT
+
+
+@dataclass(frozen=True)
+class Run:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A project's folder; `run` calls imgpipe in it."""
+
+    folder: Path
+
+    @classmethod
+    def copy_to(cls, folder: Path) -> Pipeline:
+        """Lay out a project: the default pipeline and its Lambda sources."""
+        shutil.copy(ROOT / "pipeline.yaml", folder)
+        shutil.copytree(ROOT / "lambdas", folder / "lambdas", ignore=shutil.ignore_patterns("__pycache__"))
+        return cls(folder)
+
+    def run(self, *args: str | Path, code: int | None = 0, timeout_s: float = 180) -> Run:
+        """Run `imgpipe ARGS` and check its exit code, unless `code` is None."""
+        done = subprocess.run(
+            [sys.executable, "-m", "imgpipe", *map(str, args)],
+            cwd=self.folder,
+            env={**_without_aws(os.environ), "COLUMNS": "100", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        result = Run(done.returncode, done.stdout, done.stderr)
+        assert code is None or result.code == code, f"imgpipe {args}: exit {result.code}\n{result.out}\n{result.err}"
+        return result
+
+    def wait_for(self, what: str, condition: Callable[[], Any], deadline_s: float = 90) -> Any:
+        """Ask `condition` until it answers with something true; fail at the deadline."""
+        end = time.monotonic() + deadline_s
+        while time.monotonic() < end:
+            if answer := condition():
+                return answer
+            time.sleep(0.3)
+        raise AssertionError(f"no {what} within {deadline_s:.0f} s")
+
+
+def _without_aws(variables: os._Environ[str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not name.startswith(("AWS_", "IMGPIPE_"))}
