@@ -1,0 +1,126 @@
+"""What a pipeline consists of: Spec -> Graph, a pure function. Start here to see the whole system.
+
+    uploads bucket --created--> `uploaded` topic --+--> function (thumbs)                      directly
+                                                   +--> queue --> function (enhance, images)   buffered
+                                                   +--> notifier --> `notices` topic --> people
+                   --removed--> `removed` topic -----> queue --> tidy
+    every step --> `results` queue --> writer --> table, `completed` topic (--> notifier), tidy's queue
+    what can't work --> `rejected` queue; what didn't --> the branch's dead-letter queue; alarms --> `alarms` topic
+
+The parts are built in `wiring` (branches, the house's own functions) and `alarms`; this module puts them together and
+answers questions about the whole. Nothing here calls AWS: the account and Region may be symbolic text. Functions run
+on python3.13 on AWS; the embedded cloud runs them on this machine's own Python and processor.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from imgpipe.cloud import LOCAL
+from imgpipe.deploy import alarms, wiring
+from imgpipe.deploy.model import Spec
+from imgpipe.deploy.names import Names
+from imgpipe.deploy.resources import Alarm, Function, Key, Place, Resource
+from imgpipe.deploy.wiring import Branch, Build, Host
+
+R = TypeVar("R", bound=Resource)
+
+__all__ = ["Branch", "Graph", "Host", "build", "host_of"]
+
+LAMBDA_RUNTIME = "python3.13"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Every resource of a pipeline in one environment, and the names that operators ask for.
+
+    `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last. `topics` and `queues` map
+    short names (`uploaded`, `enhance-dlq`) to full ones.
+    """
+
+    pipeline: str
+    environment: str
+    place: Place
+    prefix: str
+    resources: Mapping[Key, Resource]
+    branches: tuple[Branch, ...]
+    uploads_bucket: str
+    variants_bucket: str
+    table: str
+    rejected_queue: str
+    topics: Mapping[str, str]
+    queues: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    def of(self, kind: type[R]) -> tuple[R, ...]:
+        """Return the resources of one kind."""
+        return tuple(resource for resource in self.resources.values() if isinstance(resource, kind))
+
+    def outputs(self) -> dict[str, str]:
+        """Return what `imgpipe outputs` prints: a name for each thing that another tool may want to talk to."""
+        made = {
+            "uploads_bucket": self.uploads_bucket,
+            "variants_bucket": self.variants_bucket,
+            "table": self.table,
+        }
+        for short, name in self.topics.items():
+            made[f"{_word(short)}_topic_arn"] = self.place.topic_arn(name)
+        for short, name in self.queues.items():
+            made[f"{_word(short)}_queue_url"] = self.place.queue_url(name)
+        for branch in self.branches:
+            made[f"{_word(branch.name)}_function"] = branch.function
+            made[f"{_word(branch.name)}_log_group"] = branch.log_group
+        return made
+
+
+def build(
+    spec: Spec, environment: str, *, account: str, region: str, code_hashes: Mapping[str, str]
+) -> Graph:
+    """Return every resource of `spec` in `environment`. `code_hashes` maps a Lambda source folder to its hash."""
+    names = Names(spec.name, environment, Place(account, region))
+    made = Build(spec, names, code_hashes, host_of(spec, environment))
+    wiring.wire(made)
+    alarms.watch(made)
+    return Graph(
+        pipeline=spec.name,
+        environment=environment,
+        place=names.place,
+        prefix=spec.uploads.prefix,
+        resources=MappingProxyType({resource.key: resource for resource in made.resources}),
+        branches=tuple(made.branches),
+        uploads_bucket=names.bucket("uploads"),
+        variants_bucket=names.bucket("variants"),
+        table=names.part("images"),
+        rejected_queue=names.part("rejected"),
+        topics=MappingProxyType(dict(made.topics)),
+        queues=MappingProxyType(dict(made.queues)),
+        tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),
+    )
+
+
+def host_of(spec: Spec, environment: str) -> Host:
+    """Return what functions run on: Lambda's Python, or for the embedded cloud this machine's."""
+    if environment == LOCAL:
+        arm = platform.machine().lower() in {"aarch64", "arm64"}
+        return Host(
+            f"python{sys.version_info.major}.{sys.version_info.minor}", "arm64" if arm else "x86_64"
+        )
+    return Host(LAMBDA_RUNTIME, spec.lambda_.architecture)
+
+
+def dangling(resources: Iterable[Resource]) -> list[tuple[Key, Key]]:
+    """List what needs something that isn't there, with what it needs. A graph of ours has none."""
+    known = list(resources)
+    keys = {resource.key for resource in known}
+    return [
+        (resource.key, need) for resource in known for need in resource.needs if need not in keys
+    ]
+
+
+def _word(short: str) -> str:
+    return short.replace("-", "_")

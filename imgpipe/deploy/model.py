@@ -1,0 +1,332 @@
+"""The sections of pipeline.yaml as frozen values: what may be written, its defaults, and the limits of one value.
+
+What only shows when values are seen together is in `rules`; what only shows in names and documents is in `limits`.
+Decided here:
+
+- `lambda` in a step is either a folder (`lambdas/mine`) or a mapping of the same settings as the pipeline's `lambda`,
+  with the folder under `source`. Steps that share a group share the function, so they mustn't disagree.
+- `concurrency` means "so many at once" on both routes: the mapping's maximum concurrency for `via: queue`, the
+  function's reserved concurrency for `via: function`. `reserved` also reserves for a function behind a queue.
+- `writer` and `notifier` move short messages: they take timeout, retries and the like from `lambda`, but not its
+  memory or concurrency, which are there for pictures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+)
+
+from imgpipe.deploy.units import (
+    BYTES,
+    MEGABYTES,
+    PIXELS,
+    SECONDS,
+    AlarmRate,
+    LogDays,
+    Quantity,
+    Rate,
+    shown,
+)
+
+DAY = 86_400
+MAX_PREFIX = 512
+
+Yes = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+
+Seconds = Annotated[int, Quantity(SECONDS, "60s", 1, 900, "1s to 15m (AWS's limit for a function)")]
+Window = Annotated[int, Quantity(SECONDS, "5s", 0, 300, "0s to 5m (AWS's limit)")]
+Retention = Annotated[
+    int,
+    Quantity(
+        SECONDS, "4d", 60, 13 * DAY, "1m to 13d (a dead letter's 14 days count from the first send)"
+    ),
+]
+Age = Annotated[int, Quantity(SECONDS, "15m", 60, DAY, "1m to 1d")]
+Decode = Annotated[int, Quantity(SECONDS, "30s", 1, 900, "1s to 15m")]
+MemoryMB = Annotated[int, Quantity(MEGABYTES, "1769", 128, 10_240, "128 to 10240 MB (AWS's limit)")]
+TmpMB = Annotated[int, Quantity(MEGABYTES, "512MB", 512, 10_240, "512 to 10240 MB (AWS's limit)")]
+Size = Annotated[int, Quantity(BYTES, "200MB", 1, 5 * 10**9, "1 B to 5 GB")]
+Pixels = Annotated[int, Quantity(PIXELS, "250MP", 1, 10 * 10**9, "1 to 10 GP")]
+Count = Annotated[int, Quantity({}, "500", 1, 1_000_000, "1 to 1000000")]
+Concurrency = Annotated[int, Quantity({}, "50", 1, 1000, "1 to 1000")]
+BatchSize = Annotated[int, Quantity({}, "10", 1, 10_000, "1 to 10000 (AWS's limit)")]
+Retries = Annotated[int, Quantity({}, "5", 1, 1000, "1 to 1000 (AWS's limit)")]
+Side = Annotated[int, Quantity({}, "800", 1, 16_383, "1 to 16383 pixels")]
+Quality = Annotated[int, Quantity({}, "80", 1, 100, "1 to 100")]
+Colours = Annotated[int, Quantity({}, "5", 0, 16, "0 to 16 colours")]
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z](-?[a-z0-9])*", text):
+        raise ValueError(
+            f"{shown(text)} must be lower-case letters, digits and single hyphens, a letter first"
+        )
+    return text
+
+
+def _prefix(text: str) -> str:
+    if text and (
+        not re.fullmatch(r"[A-Za-z0-9_.-][A-Za-z0-9_./-]*/", text) or len(text) > MAX_PREFIX
+    ):
+        raise ValueError(
+            f"{shown(text)} must be letters, digits, `_`, `.`, `-` and `/`, without a slash in front and with one at the end"
+        )
+    return text
+
+
+def _suffix(text: str) -> str:
+    if not re.fullmatch(r"\.?[A-Za-z0-9]+(\.[A-Za-z0-9]+)*", text):
+        raise ValueError(f"{shown(text)} must be a file name's ending, such as `jpg`")
+    return "." + text.removeprefix(".").lower()
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(
+        r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}",
+        text,
+    ):
+        raise ValueError(f"{shown(text)} is not an e-mail address")
+    return text
+
+
+def _phone(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
+        return value
+    raise ValueError(
+        f'{shown(value)} is not a phone number; write it in quotes, with the country: "+447700900000"'
+    )
+
+
+def _push(text: str) -> str:
+    if not re.fullmatch(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:endpoint/\S+", text):
+        raise ValueError(
+            f"{shown(text)} is not the ARN of a push endpoint (arn:aws:sns:…:endpoint/…)"
+        )
+    return text
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
+        raise ValueError(f'{shown(text)} is not a colour; write it in quotes: "#c83c32"')
+    return text.lower()
+
+
+def _filter(item: object) -> object:
+    """Return the mapping form of a filter: `autocontrast` is `{autocontrast: null}`, its own default."""
+    if isinstance(item, str):
+        return {item: None}
+    if isinstance(item, Mapping) and len(item) == 1:
+        return item
+    raise ValueError(f"write a filter as its name or as {{name: value}}, not {shown(item)}")
+
+
+def _lambda(value: object) -> object:
+    return {"source": value} if isinstance(value, str) else value
+
+
+def _not_yet(unsupported: Mapping[str, str]) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, str) and value in unsupported:
+            raise ValueError(f"`{value}` isn't supported yet; {unsupported[value]}")
+        return value
+
+    return BeforeValidator(check)
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Suffix = Annotated[str, AfterValidator(_suffix)]
+Email = Annotated[str, AfterValidator(_email)]
+Phone = Annotated[
+    str,
+    BeforeValidator(_phone),
+    WithJsonSchema({"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"}),
+]
+Push = Annotated[str, AfterValidator(_push)]
+Colour = Annotated[str, AfterValidator(_colour)]
+Filter = Annotated[
+    Mapping[str, Any],
+    BeforeValidator(_filter),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
+    ),
+]
+Visibility = Annotated[
+    int | None,
+    BeforeValidator(lambda value: None if value == "auto" else VISIBILITY.check(value)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"const": "auto"}, {"type": ["string", "integer"]}],
+            "description": "`auto`: six timeouts and the window",
+        }
+    ),
+]
+VISIBILITY = Quantity(SECONDS, "6m or `auto`", 0, 43_200, "at most 12h (AWS's limit)")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class UploadLimits(Section):
+    """What is refused before it is decoded."""
+
+    bytes: Size = 200_000_000
+    pixels: Pixels = 250_000_000
+    frames: Count = 500
+    decode: Decode = 30
+
+
+class Uploads(Section):
+    """The bucket that publishes: which of its keys are uploads, and where S3 sends their events."""
+
+    prefix: Prefix = "incoming/"
+    suffixes: tuple[Suffix, ...] = ()
+    deliver: Annotated[
+        Literal["topic"],
+        _not_yet(dict.fromkeys(("queue", "function", "eventbridge"), "write `deliver: topic`")),
+    ] = "topic"
+    limits: UploadLimits = UploadLimits()
+
+
+class Variant(Section):
+    """A picture made of each upload. Without `height` (or `width`) the other side follows from the original."""
+
+    width: Side | None = None
+    height: Side | None = None
+    fit: Literal["inside", "cover", "contain", "fill"] = "inside"
+    format: Literal["jpeg", "png", "webp", "avif"] = "jpeg"
+    quality: Quality = 80
+    enlarge: Yes = False
+    background: Colour = "#ffffff"
+
+
+class StepLambda(Section):
+    """A step's own choice of Lambda settings; what it leaves out comes from the pipeline's `lambda`."""
+
+    source: str | None = None
+    memory: MemoryMB | None = None
+    timeout: Seconds | None = None
+    tmp: TmpMB | None = None
+    concurrency: Concurrency | None = None
+    reserved: Concurrency | None = None
+    batch: BatchSize | None = None
+    window: Window | None = None
+    retries: Retries | None = None
+    visibility: Visibility = None
+    retention: Retention | None = None
+    log_retention: LogDays | None = None
+
+
+class LambdaDefaults(Section):
+    """The settings of every function and of the queue in front of it, unless a step says otherwise."""
+
+    memory: MemoryMB = 1769
+    timeout: Seconds = 60
+    tmp: TmpMB = 512
+    concurrency: Concurrency | None = None
+    reserved: Concurrency | None = None
+    batch: BatchSize = 10
+    window: Window = 0
+    retries: Retries = 5
+    visibility: Visibility = None
+    retention: Retention = 4 * DAY
+    log_retention: LogDays = 30
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+
+
+class Step(Section):
+    """What is done with each upload (or removal), and how its events reach the function that does it."""
+
+    on: Literal["created", "removed"] = "created"
+    via: Annotated[Literal["function", "queue"], _not_yet({"worker": "use `via: queue`"})] = "queue"
+    group: Name | None = None
+    variants: Mapping[Name, Variant] = Field(default_factory=dict)
+    filters: tuple[Filter, ...] = ()
+    exif: Yes = False
+    gps: Literal["drop", "round", "keep"] = "drop"
+    palette: Colours = 0
+    tags: Annotated[Literal["basic"], _not_yet({"rekognition": "write `tags: basic`"})] | None = (
+        None
+    )
+    lambda_: Annotated[StepLambda, BeforeValidator(_lambda)] = Field(
+        default=StepLambda(), alias="lambda"
+    )
+
+
+class Notice(Section):
+    """Who hears of it. E-mail addresses confirm first."""
+
+    email: tuple[Email, ...] = ()
+    sms: tuple[Phone, ...] = ()
+    push: tuple[Push, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[tuple[Literal["email", "sms", "application"], str], ...]:
+        """Each address with the SNS protocol that reaches it."""
+        return (
+            *(("email", address) for address in self.email),
+            *(("sms", address) for address in self.sms),
+            *(("application", address) for address in self.push),
+        )
+
+
+class Notify(Section):
+    """Notices to people, in words. `failed` also hears the alarms."""
+
+    uploaded: Notice = Notice()
+    completed: Notice = Notice()
+    failed: Notice = Notice()
+
+
+class TableSection(Section):
+    billing: Literal["on-demand"] = "on-demand"
+    recovery: Yes = True
+
+
+class Alarms(Section):
+    """When a person is told: dead letters, rejected uploads a period, the oldest message's age, errors in 5 minutes."""
+
+    dlq: Count = 1
+    rejected: AlarmRate = Rate(10, 3600)
+    age: Age = 900
+    errors: Count = 5
+
+
+class Environment(Section):
+    """Where a copy of the pipeline lives. Its other keys are laid over the pipeline's own before this is made."""
+
+    profile: str | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+
+
+class Spec(Section):
+    """A whole pipeline as declared, for one environment."""
+
+    version: Literal[1]
+    name: Name
+    uploads: Uploads = Uploads()
+    steps: Annotated[Mapping[Name, Step], Field(min_length=1)]
+    notify: Notify = Notify()
+    lambda_: LambdaDefaults = Field(default=LambdaDefaults(), alias="lambda")
+    table: TableSection = TableSection()
+    alarms: Alarms = Alarms()
+    environments: Mapping[Name, Environment] = Field(default_factory=dict)
+
+    @cached_property
+    def created(self) -> dict[str, Step]:
+        """The steps that every upload goes through."""
+        return {name: step for name, step in self.steps.items() if step.on == "created"}

@@ -1,0 +1,60 @@
+"""Every name is computed from the pipeline's, the environment's and a part: `photo-studio-prod-enhance`.
+
+So there is no state file, and two environments or two pipelines never meet. Buckets, whose names are the whole
+world's, carry the account and the Region; roles, which are an account's, carry the Region.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imgpipe.deploy.resources import Place
+
+CREATED_TOPIC, REMOVED_TOPIC, COMPLETED, NOTICES, ALARMS = (
+    "uploaded",
+    "removed",
+    "completed",
+    "notices",
+    "alarms",
+)
+RESULTS, REJECTED = "results", "rejected"
+WRITER, NOTIFIER = "writer", "notifier"
+DLQ_ENDING = "-dlq"
+
+RESERVED = frozenset({RESULTS, REJECTED, WRITER, NOTIFIER, NOTICES})
+"""Parts that the pipeline itself uses; a step or group can't have such a name, or one that ends in `-dlq`."""
+
+OPERATIONS = "ops"
+"""The folder of the variants bucket where imgpipe keeps its own notes; no variant may be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    pipeline: str
+    environment: str
+    place: Place
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.pipeline}-{self.environment}"
+
+    def part(self, name: str) -> str:
+        """Return the full name of a topic, queue, function, table or alarm."""
+        return f"{self.prefix}-{name}"
+
+    def dlq(self, name: str) -> str:
+        return self.part(name + DLQ_ENDING)
+
+    def bucket(self, name: str) -> str:
+        return f"{self.prefix}-{name}-{self.place.account}-{self.place.region}"
+
+    def role(self, name: str) -> str:
+        return f"{self.prefix}-{name}-{self.place.region}"
+
+    def log_group(self, name: str) -> str:
+        return f"/aws/lambda/{self.part(name)}"
+
+    @property
+    def rule_prefix(self) -> str:
+        """What our entries in the uploads bucket's notification document begin with."""
+        return f"imgpipe-{self.prefix}-"

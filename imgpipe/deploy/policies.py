@@ -1,0 +1,161 @@
+"""Policy documents: who may do what to which resource, as canonical JSON text.
+
+Resource policies name the source (`aws:SourceArn`, and `aws:SourceAccount` where the ARN carries no account), so that
+nobody else's bucket, topic or alarm can speak for ours. Role policies list exact actions on exact resources.
+Setting a topic's policy drops AWS's default statement for the owner; same-account callers still come in by their own
+policies, and services by the statements here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from imgpipe.deploy.resources import Place, canonical
+
+Statement = dict[str, Any]
+
+
+def document(statements: Iterable[Statement]) -> str:
+    return canonical({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **more: Any) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": one(actions),
+        "Resource": one(resources),
+        **more,
+    }
+
+
+def one(values: Sequence[str]) -> str | list[str]:
+    """Return a single value bare and several sorted, as AWS gives them back."""
+    return values[0] if len(values) == 1 else sorted(values)
+
+
+def _no_plain_http(actions: str, resources: Sequence[str]) -> Statement:
+    return {
+        "Sid": "DenyPlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": actions,
+        "Resource": one(resources),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def bucket(arn: str) -> str:
+    """Nobody talks to the bucket without TLS."""
+    return document([_no_plain_http("s3:*", [arn, f"{arn}/*"])])
+
+
+def topic(arn: str, *publishers: Statement) -> str:
+    return document([_no_plain_http("sns:Publish", [arn]), *publishers])
+
+
+def s3_publishes(topic_arn: str, bucket_arn: str, place: Place) -> Statement:
+    """S3 may publish events of one bucket, while that bucket is ours."""
+    return {
+        **allow("S3Publishes", ["sns:Publish"], [topic_arn]),
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": bucket_arn},
+            "StringEquals": {"aws:SourceAccount": place.account},
+        },
+    }
+
+
+def alarms_publish(topic_arn: str, alarms_arn: str, place: Place) -> Statement:
+    """CloudWatch may publish for the alarms whose ARN is like `alarms_arn`."""
+    return {
+        **allow("AlarmsPublish", ["sns:Publish"], [topic_arn]),
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": alarms_arn},
+            "StringEquals": {"aws:SourceAccount": place.account},
+        },
+    }
+
+
+def queue(arn: str, topic_arns: Sequence[str] = ()) -> str:
+    """SNS may send to the queue for `topic_arns`; everybody else needs a policy of their own. TLS only."""
+    statements = [_no_plain_http("sqs:*", [arn])]
+    if topic_arns:
+        statements.append(
+            {
+                **allow("TopicSends", ["sqs:SendMessage"], [arn]),
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Condition": {"ArnEquals": {"aws:SourceArn": one(topic_arns)}},
+            }
+        )
+    return document(statements)
+
+
+TRUST_LAMBDA = document(
+    [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ]
+)
+
+
+def logs(log_group_arn: str) -> Statement:
+    """Write to one's own log group, which exists: a function that could create it would do so after `down`."""
+    return allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"])
+
+
+def consume(queue_arn: str) -> Statement:
+    return allow(
+        "Receive",
+        [
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ],
+        [queue_arn],
+    )
+
+
+def send(sid: str, queue_arns: Sequence[str]) -> Statement:
+    return allow(sid, ["sqs:SendMessage"], queue_arns)
+
+
+def publish(topic_arn: str) -> Statement:
+    return allow("Publish", ["sns:Publish"], [topic_arn])
+
+
+def read_uploads(bucket_arn: str, prefix: str) -> list[Statement]:
+    """Read uploads. Without ListBucket a missing object would read as 403 in place of 404."""
+    return [
+        allow("ReadUploads", ["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket_arn}/{prefix}*"]),
+        allow("MissingReadsAs404", ["s3:ListBucket"], [bucket_arn]),
+    ]
+
+
+def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
+    return allow(
+        "WriteVariants", ["s3:PutObject"], [f"{bucket_arn}/{folder}/*" for folder in folders]
+    )
+
+
+def delete_variants(bucket_arn: str, kept: str) -> list[Statement]:
+    """Delete any variant, also of a step that is no longer declared, but nothing in the folder `kept`."""
+    return [
+        allow("DeleteVariants", ["s3:DeleteObject"], [f"{bucket_arn}/*"]),
+        {
+            "Sid": "KeepNotes",
+            "Effect": "Deny",
+            "Action": "s3:DeleteObject",
+            "Resource": f"{bucket_arn}/{kept}/*",
+        },
+    ]
+
+
+def rows(table_arn: str, *actions: str) -> Statement:
+    return allow("Rows", [f"dynamodb:{action}" for action in actions], [table_arn])

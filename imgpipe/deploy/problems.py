@@ -1,0 +1,58 @@
+"""What is wrong with a pipeline's declaration: where it stands, in plain words, and all of it at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from imgpipe.errors import UsageError
+
+YamlPath = tuple[str | int, ...]
+"""Keys and list positions from the root of pipeline.yaml to a value."""
+
+
+class Mark(NamedTuple):
+    """A place in a file; both count from one, as editors do."""
+
+    line: int
+    column: int
+
+
+class Problem(NamedTuple):
+    mark: Mark
+    message: str
+
+
+class Finding(NamedTuple):
+    """A problem at a path of the declaration, before it is known where that path is written."""
+
+    path: YamlPath
+    message: str
+    at_key: bool = False  # the key itself is what's wrong, not its value
+
+
+class SpecError(UsageError):
+    """Every problem of one file, in the order of its lines."""
+
+    def __init__(self, file: Path, problems: Iterable[Problem], *, hint: str = "") -> None:
+        self.file = file
+        self.problems = tuple(sorted(set(problems)))
+        lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
+        super().__init__("\n       ".join(lines), hint=hint)
+
+
+def did_you_mean(word: object, known: Sequence[str]) -> str:
+    """Return `; did you mean …?` with the nearest of `known`, or the list of them when none is near."""
+    near = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    return f"; known are {listed(known)}" if known else ""
+
+
+def listed(words: Iterable[object]) -> str:
+    """Return words as people list them: `a`, `b` and `c`."""
+    quoted = [f"`{word}`" for word in words]
+    return " and ".join(filter(None, (", ".join(quoted[:-1]), *quoted[-1:])))

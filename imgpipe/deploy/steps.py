@@ -1,0 +1,140 @@
+"""Steps and the functions that run them: settings in one normal form, their hashes, and the groups they make.
+
+A step's normal form has every default filled in and nothing that isn't set, so that writing a default out changes no
+hash and no picture is made again for it. The hash covers what decides the pictures and facts, never how a function is
+run: more memory makes no output stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda
+from imgpipe.deploy.resources import canonical
+
+HASH_LENGTH = 12
+IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
+"""The Lambda sources that come with imgpipe, each a folder of `lambdas/`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How a function is run and its queue kept; every setting is there."""
+
+    memory_mb: int
+    timeout_s: int
+    tmp_mb: int
+    concurrency: int | None
+    reserved: int | None
+    batch: int
+    window_s: int
+    retries: int
+    visibility_s: int
+    retention_s: int
+    log_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Steps that share a function, in the order of pipeline.yaml."""
+
+    name: str
+    on: Literal["created", "removed"]
+    via: Literal["function", "queue"]
+    source: str
+    steps: Mapping[str, Step]
+    running: Running
+
+
+def settings(step: Step) -> dict[str, Any]:
+    """Return the normal form of what `step` does, which its function gets and its hash is made of."""
+    made: dict[str, Any] = {}
+    if step.variants:
+        made["variants"] = {
+            name: variant.model_dump(exclude_none=True) for name, variant in step.variants.items()
+        }
+    if step.filters:
+        made["filters"] = [dict(item) for item in step.filters]
+    if step.exif:
+        made |= {"exif": True, "gps": step.gps}
+    if step.palette:
+        made["palette"] = step.palette
+    if step.tags:
+        made["tags"] = step.tags
+    return made
+
+
+def digest(document: Any) -> str:
+    return hashlib.sha256(canonical(document).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def with_hash(step: Step) -> dict[str, Any]:
+    made = settings(step)
+    return {**made, "hash": digest(made)}
+
+
+def settings_hash(spec: Spec) -> str:
+    """Identify the steps that an upload must go through, and their settings."""
+    return digest({name: digest(settings(step)) for name, step in spec.created.items()})
+
+
+def source(step: Step) -> str:
+    """Return the folder under `lambdas/` that runs `step`."""
+    if step.lambda_.source:
+        return step.lambda_.source.strip("/").rpartition("/")[2]
+    return IMAGES if step.on == "created" else TIDY
+
+
+def groups(spec: Spec) -> tuple[Group, ...]:
+    """Gather the steps into functions. What steps of a group disagree about, `rules` refuses; here the first wins."""
+    gathered: dict[str, dict[str, Step]] = {}
+    for name, step in spec.steps.items():
+        gathered.setdefault(step.group or name, {})[name] = step
+    return tuple(_group(spec, name, steps) for name, steps in gathered.items())
+
+
+def _group(spec: Spec, name: str, steps: Mapping[str, Step]) -> Group:
+    first = next(iter(steps.values()))
+    return Group(
+        name=name,
+        on=first.on,
+        via=first.via,
+        source=source(first),
+        steps=steps,
+        running=running(spec.lambda_, *(step.lambda_ for step in steps.values())),
+    )
+
+
+def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
+    """Lay the steps' choices over the pipeline's defaults."""
+    chosen = defaults.model_dump()
+    for choice in reversed(choices):
+        chosen |= choice.model_dump(exclude_none=True)
+    six_timeouts = 6 * chosen["timeout"] + chosen["window"]
+    return Running(
+        memory_mb=chosen["memory"],
+        timeout_s=chosen["timeout"],
+        tmp_mb=chosen["tmp"],
+        concurrency=chosen["concurrency"],
+        reserved=chosen["reserved"],
+        batch=chosen["batch"],
+        window_s=chosen["window"],
+        retries=chosen["retries"],
+        visibility_s=six_timeouts if chosen["visibility"] is None else chosen["visibility"],
+        retention_s=chosen["retention"],
+        log_days=chosen["log_retention"],
+    )
+
+
+def sources(spec: Spec) -> tuple[str, ...]:
+    """Return the folders of `lambdas/` that this pipeline's functions are built from, sorted."""
+    people = any(
+        notice.addresses
+        for notice in (spec.notify.uploaded, spec.notify.completed, spec.notify.failed)
+    )
+    return tuple(
+        sorted({WRITER, *([NOTIFIER] if people else []), *(group.source for group in groups(spec))})
+    )
