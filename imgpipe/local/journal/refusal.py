@@ -1,0 +1,42 @@
+"""The answer to a change that the disk didn't take: status 507 in the shape of the request's protocol.
+
+507 and not 500: SDKs try a 500 again for a minute, and a full disk doesn't empty itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.sax.saxutils import escape
+
+from imgpipe.local.journal.requests import Request
+
+STATUS = 507
+CODE = "InsufficientStorage"
+
+
+def body(request: Request, why: str) -> tuple[str, bytes]:
+    """Return the content type and the text."""
+    message = f"The embedded cloud could not write to its disk: {why}"
+    if request.service == "s3" or (not request.service and not request.action):
+        text = f"<Error><Code>{CODE}</Code><Message>{escape(message)}</Message></Error>"
+        return "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
+    if request.is_form:
+        text = f"<Type>Receiver</Type><Code>{CODE}</Code><Message>{escape(message)}</Message>"
+        return "text/xml", f"<ErrorResponse><Error>{text}</Error></ErrorResponse>".encode()
+    return "application/x-amz-json-1.0", json.dumps({"__type": CODE, "message": message}).encode()
+
+
+def messages(request: Request, why: str) -> list[dict[str, Any]]:
+    """Return the ASGI messages of the answer."""
+    content_type, text = body(request, why)
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(text)).encode()),
+        (b"x-amzn-errortype", CODE.encode()),
+    ]
+    text = b"" if request.method == "HEAD" else text
+    return [
+        {"type": "http.response.start", "status": STATUS, "headers": headers},
+        {"type": "http.response.body", "body": text},
+    ]
