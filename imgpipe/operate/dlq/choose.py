@@ -1,0 +1,73 @@
+"""Which letters an operator means: by id, step, error, key or queue; all of the given conditions must hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgpipe.errors import UsageError
+from imgpipe.operate import images
+from imgpipe.operate.dlq.letters import Home, Letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Conditions on letters. An id may be cut short as long as it means one letter; a key may lack the prefix."""
+
+    ids: tuple[str, ...] = ()
+    step: str | None = None
+    error: str | None = None
+    key: str | None = None
+    queue: str | None = None
+    prefix: str = ""  # the pipeline's, for keys
+
+    def matches(self, letter: Letter) -> bool:
+        return (
+            (not self.ids or any(letter.id.startswith(wanted) for wanted in self.ids))
+            and (self.step is None or self.step in {letter.branch, *letter.steps})
+            and (self.error is None or _contains(self.error, letter))
+            and (self.key is None or letter.key in images.candidates(self.prefix, self.key))
+            and (self.queue is None or letter.queue == self.queue)
+        )
+
+
+def chosen(letters: Sequence[Letter], choice: Choice) -> list[Letter]:
+    """Return the letters that `choice` means. Raises UsageError for an id that means none, or several."""
+    for wanted in choice.ids:
+        known = [letter.id for letter in letters if letter.id.startswith(wanted)]
+        if not known:
+            raise UsageError(
+                f"dead letter {wanted}", "there is none with this id", hint="imgpipe dlq list"
+            )
+        if len(known) > 1:
+            raise UsageError(
+                f"dead letter {wanted}", f"{len(known)} ids begin so", hint="give more of the id"
+            )
+    return [letter for letter in letters if choice.matches(letter)]
+
+
+def homes_for(homes: Sequence[Home], choice: Choice) -> list[Home]:
+    """Return the queues that can hold what `choice` means. Raises UsageError for a queue or step that isn't ours."""
+    queues = {home.name for home in homes}
+    if choice.queue is not None and choice.queue not in queues:
+        raise UsageError(
+            f"queue {choice.queue!r}", f"the dead-letter queues are {', '.join(sorted(queues))}"
+        )
+    steps = {name for home in homes for name in (home.branch, *home.steps) if name}
+    if choice.step is not None and choice.step not in steps:
+        raise UsageError(f"step {choice.step!r}", f"the steps are {', '.join(sorted(steps))}")
+    return [
+        home
+        for home in homes
+        if choice.queue in (None, home.name)
+        and (
+            choice.step is None or home.holds_rejected or choice.step in (home.branch, *home.steps)
+        )
+    ]
+
+
+def _contains(wanted: str, letter: Letter) -> bool:
+    return any(
+        wanted.casefold() in text.casefold()
+        for text in (letter.error, letter.reason, letter.message)
+    )

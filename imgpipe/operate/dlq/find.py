@@ -1,0 +1,102 @@
+"""Reading dead letters without keeping them from others.
+
+SQS has no way to look: a reader must receive, which hides a message for a while. Each is hidden only as long as it
+takes to read the queue through, and shown again at once at the end, also when the reader is interrupted; killed, the
+letters come back by themselves. Looking raises a letter's receive count, which nothing acts upon here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from imgpipe.cloud import explain
+from imgpipe.operate import parallel
+from imgpipe.operate.dlq.letters import Home, Letter, decode
+from imgpipe.operate.project import Project
+
+BATCH = 10
+_PATIENCE = 3
+"""Empty answers in a row, after which a queue that claims to hold more is believed to be busy elsewhere."""
+
+
+def letters(project: Project, homes: Sequence[Home]) -> list[Letter]:
+    """Return every letter that can be seen in `homes` now, oldest first."""
+    sqs = project.cloud.client("sqs")
+    found = parallel.together(*(partial(_look, sqs, home) for home in homes))
+    return sorted(
+        (letter for some in found for letter in some),
+        key=lambda letter: (letter.first_seen, letter.id),
+    )
+
+
+def waiting(sqs: Any, url: str) -> int:
+    """Return about how many letters a queue shows now."""
+    name = "ApproximateNumberOfMessages"
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
+def _look(sqs: Any, home: Home) -> list[Letter]:
+    try:
+        expected = waiting(sqs, home.url)
+        receipts: dict[str, str] = {}
+        try:
+            return [
+                decode(home, message) for message in receive_all(sqs, home.url, expected, receipts)
+            ]
+        finally:
+            release(sqs, home.url, receipts.values())
+    except sqs.exceptions.ClientError as error:
+        raise explain(error, f"queue {home.name}") from error
+
+
+def receive_all(
+    sqs: Any, url: str, expected: int, receipts: dict[str, str]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each message once, until no more come. `receipts` is kept up to date: what is hidden because of us."""
+    seen: set[str] = set()
+    empty = 0
+    while empty < _PATIENCE:
+        more_to_come = len(seen) < expected
+        batch = _receive(sqs, url, hold_s(expected), wait_s=int(more_to_come and empty > 0))
+        receipts.update((message["MessageId"], message["ReceiptHandle"]) for message in batch)
+        fresh = [message for message in batch if message["MessageId"] not in seen]
+        seen.update(message["MessageId"] for message in fresh)
+        yield from fresh
+        if fresh:
+            empty = 0
+        elif more_to_come:
+            empty += 1
+        else:
+            return
+
+
+def hold_s(count: int) -> int:
+    """Return how long to hide letters while a queue of `count` is read: ten a call, at a pace of twenty calls a second."""
+    return min(30 + count // 50, 3600)
+
+
+def release(sqs: Any, url: str, receipts: Iterable[str]) -> None:
+    """Show letters again. One that was moved or deleted meanwhile is no matter: the service says so, entry by entry."""
+    handles = list(receipts)
+    for start in range(0, len(handles), BATCH):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for number, handle in enumerate(handles[start : start + BATCH])
+        ]
+        sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+
+
+def _receive(sqs: Any, url: str, hold: int, wait_s: int) -> list[dict[str, Any]]:
+    answer = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=BATCH,
+        VisibilityTimeout=hold,
+        WaitTimeSeconds=wait_s,
+        MessageSystemAttributeNames=["All"],
+        MessageAttributeNames=["All"],
+    )
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages

@@ -1,0 +1,140 @@
+"""The table, read: rows by key, and rows by status and date, page by page."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from imgpipe.cloud import explain
+from imgpipe.errors import ThrottledError
+from imgpipe.operate import parallel
+from imgpipe.operate.project import Project
+from imgpipe.operate.times import iso
+from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
+
+STATUSES = ("done", "rejected", "failed", "in_flight", "removed")
+_BATCH = 100
+"""BatchGetItem's limit."""
+_ROUNDS = 8
+"""A throttled table answers for some keys only; asking for the rest 8 times takes up to 6 seconds."""
+
+Row = dict[str, Any]
+
+
+def by_keys(project: Project, keys: Collection[str], *, consistent: bool = False) -> dict[str, Row]:
+    """Return the rows of `keys`; a key without a row is left out. Keys that are no image have none."""
+    wanted = sorted(keys)
+    slices = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
+    if not slices:
+        return {}
+    read = partial(_batch, project.cloud.client("dynamodb"), project.graph.table, consistent)
+    return {row["key"]: row for rows in parallel.stream(read, slices, 4) for row in rows}
+
+
+def by_status(
+    project: Project,
+    statuses: Sequence[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    prefix: str = "",
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """Yield rows, the latest upload first, in whichever of `statuses` they are.
+
+    Streams: a page a shard and status is held. A row that changes its status meanwhile may come twice or not at all.
+    """
+    dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
+    shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
+    queries = [_query(table, shard, since, until) for shard in shards]
+    firsts = parallel.together(*(partial(_page, dynamodb, query) for query in queries))
+    streams = [
+        _rest_of(dynamodb, query, first)
+        for query, first in zip(queries, firsts, strict=True)
+        if first.get("Items")
+    ]
+    newest_first = heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
+    return islice((row for row in newest_first if row["key"].startswith(prefix)), limit)
+
+
+def count(project: Project, status: str, max_pages: int) -> tuple[int, bool]:
+    """Return how many rows have `status`, and whether that is all: counting stops after `max_pages` a shard."""
+    dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
+    calls = [
+        partial(_count, dynamodb, table, f"{status}#{shard}", max_pages) for shard in range(SHARDS)
+    ]
+    counted = [call() for call in calls]
+    return sum(number for number, _ in counted), all(complete for _, complete in counted)
+
+
+def _batch(dynamodb: Any, table: str, consistent: bool, keys: Sequence[str]) -> list[Row]:
+    request: Mapping[str, Any] = {
+        table: {
+            "Keys": [{"pk": {"S": key}, "sk": {"S": SK_IMAGE}} for key in keys],
+            "ConsistentRead": consistent,
+        }
+    }
+    items: list[Mapping[str, Any]] = []
+    for attempt in range(_ROUNDS):
+        answer = dynamodb.batch_get_item(RequestItems=request)
+        items += answer["Responses"].get(table, [])
+        request = answer.get("UnprocessedKeys") or {}
+        if not request:
+            return [from_item(item) for item in items]
+        if not answer["Responses"].get(table):
+            time.sleep(0.05 * 2**attempt)
+    raise ThrottledError(
+        f"table {table}", "it left keys unread time and again", hint="wait a minute and run again"
+    )
+
+
+def _query(
+    table: str, shard: str, since: datetime | None, until: datetime | None
+) -> dict[str, Any]:
+    values = {":shard": {"S": shard}}
+    condition = "status_shard = :shard"
+    if since or until:
+        values[":since"] = {"S": iso(since) if since else "0"}
+        values[":until"] = {"S": iso(until) if until else "9"}
+        condition += " AND uploaded_at BETWEEN :since AND :until"
+    return {
+        "TableName": table,
+        "IndexName": INDEX,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+        "ScanIndexForward": False,
+    }
+
+
+def _page(dynamodb: Any, query: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        answer: Mapping[str, Any] = dynamodb.query(**query)
+    except dynamodb.exceptions.ClientError as error:
+        raise explain(error, f"table {query['TableName']}") from error
+    return answer
+
+
+def _rest_of(dynamodb: Any, query: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[Row]:
+    while True:
+        yield from (from_item(item) for item in page.get("Items", []))
+        if "LastEvaluatedKey" not in page:
+            return
+        page = _page(dynamodb, {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]})
+
+
+def _count(dynamodb: Any, table: str, shard: str, max_pages: int) -> tuple[int, bool]:
+    query = {**_query(table, shard, None, None), "Select": "COUNT"}
+    del query["ScanIndexForward"]
+    total = 0
+    for _ in range(max_pages):
+        page = _page(dynamodb, query)
+        total += int(page["Count"])
+        if "LastEvaluatedKey" not in page:
+            return total, True
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    return total, False

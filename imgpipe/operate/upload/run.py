@@ -1,0 +1,44 @@
+"""Many files at once, as a stream of outcomes: a million files need no more memory than a hundred.
+
+A file that fails alone is told and the others go on. A failure that would meet every file alike (no credentials, a
+missing permission, no bucket, no cloud) ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from imgpipe.cloud import explain
+from imgpipe.errors import CredentialsError, DeniedError, MissingError, UnreachableError
+from imgpipe.operate import parallel
+from imgpipe.operate.project import Project
+from imgpipe.operate.upload.send import Progress, Sent, send
+from imgpipe.operate.upload.sources import NotSent, Source
+
+WORKERS = 8
+_HOPELESS = (CredentialsError, DeniedError, MissingError, UnreachableError)
+
+
+def run(
+    project: Project, found: Iterable[Source | NotSent], progress: Progress, workers: int = WORKERS
+) -> Iterator[Sent | NotSent]:
+    """Send what `sources.find` found; yield an outcome for each, in the order they end.
+
+    Raises CloudError as soon as no file could be sent any more.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    s3, bucket = project.cloud.client("s3"), project.graph.uploads_bucket
+
+    def one(item: Source | NotSent) -> Sent | NotSent:
+        if isinstance(item, NotSent):
+            return item
+        try:
+            return send(s3, bucket, item, progress)
+        except (BotoCoreError, ClientError) as error:
+            known = explain(error, f"uploading {item.path}")
+            if isinstance(known, _HOPELESS):
+                raise known from error
+            return NotSent(item.path, item.key, "refused", known.why or str(known))
+
+    yield from parallel.stream(one, found, workers)

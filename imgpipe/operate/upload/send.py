@@ -1,0 +1,140 @@
+"""One file -> one object, byte for byte, or the reason why not.
+
+The file is read once. S3 is given the SHA-256 of what it must store and answers with what it stored; a file whose
+size or time of change moved while it was read is not called uploaded. CRC64NVME, which S3 prefers, needs a native
+library beside boto3; SHA-256 comes with Python and is as good here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgpipe.operate.upload.sources import NotSent, Source
+
+MULTIPART_BYTES = 16 * 1024 * 1024
+"""Files from this size on are sent in parts, which a second run can finish."""
+
+_TYPES = {
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".jfif": "image/jpeg",
+    ".jp2": "image/jp2",
+    ".jxl": "image/jxl",
+    ".webp": "image/webp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An upload that S3 has confirmed. `resumed` counts the bytes that an earlier run had already sent."""
+
+    path: str
+    key: str
+    version_id: str | None
+    etag: str
+    size: int
+    resumed: int = 0
+
+
+class ChangedWhileReadError(Exception):
+    """The file was written to while it was being sent."""
+
+
+class DamagedError(Exception):
+    """S3 holds something else than what was sent."""
+
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that have just been confirmed."""
+
+
+def content_type(path: str) -> str:
+    """Return the media type that a file's name promises. What it holds, the pipeline finds out."""
+    suffix = Path(path).suffix.lower()
+    return (
+        _TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
+    )
+
+
+def digest(data: bytes) -> str:
+    """Return SHA-256 as S3 writes it: base64."""
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def identity(descriptor: int) -> tuple[int, int]:
+    """Return what changes when a file is written to: its size and its time of change."""
+    about = os.fstat(descriptor)
+    return about.st_size, about.st_mtime_ns
+
+
+def send(s3: Any, bucket: str, source: Source, progress: Progress) -> Sent | NotSent:
+    """Send one file. Raises what the SDK raises when S3 can't or won't take it."""
+    from imgpipe.operate.upload import multipart
+
+    try:
+        with Path(source.path).open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size >= MULTIPART_BYTES:
+                return multipart.send(s3, bucket, source, file.fileno(), progress)
+            return _put(s3, bucket, source, file.fileno(), progress)
+    except ChangedWhileReadError:
+        return NotSent(
+            source.path,
+            source.key,
+            "changed",
+            "it changed while it was being read: upload it again",
+        )
+    except DamagedError as error:
+        return NotSent(source.path, source.key, "damaged", str(error))
+    except OSError as error:
+        if error.errno is None:  # the SDK's connection errors are OSErrors too
+            raise
+        return NotSent(source.path, source.key, "unreadable", f"it can't be read: {error.strerror}")
+
+
+def _put(
+    s3: Any, bucket: str, source: Source, descriptor: int, progress: Progress
+) -> Sent | NotSent:
+    before = identity(descriptor)
+    data = read(descriptor, 0, before[0])
+    if identity(descriptor) != before:
+        raise ChangedWhileReadError
+    if not data:
+        return NotSent(
+            source.path, source.key, "empty_file", "the file is empty: there is no image in it"
+        )
+    wanted = digest(data)
+    answer = s3.put_object(
+        Bucket=bucket,
+        Key=source.key,
+        Body=data,
+        ContentType=content_type(source.path),
+        ChecksumSHA256=wanted,
+    )
+    if answer.get("ChecksumSHA256", wanted) != wanted:
+        raise DamagedError(
+            f"S3 answered with SHA-256 {answer['ChecksumSHA256']}, and {wanted} was sent"
+        )
+    progress(len(data))
+    return Sent(
+        source.path, source.key, answer.get("VersionId"), answer["ETag"].strip('"'), len(data)
+    )
+
+
+def read(descriptor: int, offset: int, length: int) -> bytes:
+    """Read exactly `length` bytes at `offset`. Raises ChangedWhileReadError when there are fewer."""
+    pieces = []
+    while length:
+        piece = os.pread(descriptor, length, offset)
+        if not piece:
+            raise ChangedWhileReadError
+        pieces.append(piece)
+        offset, length = offset + len(piece), length - len(piece)
+    return b"".join(pieces)

@@ -1,0 +1,161 @@
+"""What a person named -> files and their keys, lazily: a folder of a million files is never held in memory.
+
+A file's key is its name; a folder keeps its own name and its structure; a glob means what a shell would have made of
+it. Two files for one key are refused before anything is sent: `refuse_collisions` needs no list of keys for that,
+since keys can only meet between two files, or between two folders of the same name, where a look into the other
+folder tells. Everything that can't be sent comes out as `NotSent` with the reason.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgpipe.errors import UsageError
+from imgpipe.operate import images
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to send. `size` is what it was when it was found."""
+
+    path: str
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """A path that led to no upload. `reason` is a word for scripts, `why` a sentence for people."""
+
+    path: str
+    key: str | None
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One path that a person named, and the key that it, or what is in it, goes under."""
+
+    path: str
+    name: str
+    is_folder: bool
+
+
+def roots(paths: Sequence[str]) -> Iterator[Root]:
+    """Yield what `paths` name, globs expanded. Raises UsageError for a path that isn't there."""
+    for path in paths:
+        found = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))
+        if not found:
+            what = "nothing matches" if glob.has_magic(path) else "there is no such file or folder"
+            raise UsageError(path, what)
+        yield from map(_root, found)
+
+
+def refuse_collisions(paths: Sequence[str]) -> None:
+    """Raise UsageError when two files would get one key."""
+    files: dict[str, str] = {}
+    folders: dict[str, list[str]] = {}
+    for root in roots(paths):
+        if root.is_folder:
+            others = folders.setdefault(root.name, [])
+            for other in others:
+                _refuse_common_files(other, root)
+            others.append(root.path)
+        elif root.name in files:
+            _refuse(files[root.name], root.path, root.name)
+        else:
+            files[root.name] = root.path
+
+
+def find(paths: Sequence[str], prefix: str) -> Iterator[Source | NotSent]:
+    """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their names."""
+    for root in roots(paths):
+        key = f"{prefix}{root.name}"
+        if root.is_folder:
+            yield from _folder(root.path, key, ())
+        else:
+            yield _file(root.path, key)
+
+
+def _root(path: str) -> Root:
+    """Name a path: `.` and `..` are called as the folder that they are."""
+    plain = path.rstrip("/") or "/"
+    name = Path(plain).name
+    if name in {"", ".", ".."}:
+        name = Path(plain).resolve().name
+    return Root(path, name, Path(path).is_dir())
+
+
+def _folder(path: str, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | NotSent]:
+    """Walk a folder; `above` holds the identities of the folders that led here, where a loop would come back to."""
+    try:
+        about = os.stat(path)
+        me = (about.st_dev, about.st_ino)
+        if me in above:
+            yield NotSent(
+                path, None, "loop", "a symbolic link that leads back to a folder above it"
+            )
+            return
+        with os.scandir(path) as listing:
+            entries = sorted((entry.name, _is_folder(entry)) for entry in listing)
+    except OSError as error:
+        yield NotSent(path, None, "unreadable", f"the folder can't be read: {error.strerror}")
+        return
+    if not entries:
+        yield NotSent(path, None, "empty_folder", "a folder without files")
+    for name, is_folder in entries:
+        inside, inside_key = os.path.join(path, name), f"{key}/{name}"  # noqa: PTH118 (a Path per file costs more)
+        if is_folder:
+            yield from _folder(inside, inside_key, (*above, me))
+        else:
+            yield _file(inside, inside_key)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _file(path: str, key: str) -> Source | NotSent:
+    """Look at one path: a file to send, or why it isn't."""
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        broken = Path(path).is_symlink()
+        why = (
+            "a symbolic link that leads nowhere"
+            if broken
+            else f"it can't be read: {error.strerror}"
+        )
+        return NotSent(path, key, "unreadable", why)
+    if not stat.S_ISREG(about.st_mode):
+        return NotSent(path, key, "not_a_file", "neither a file nor a folder")
+    if about.st_size == 0:
+        return NotSent(path, key, "empty_file", "the file is empty: there is no image in it")
+    if fault := images.key_fault(key):
+        return NotSent(path, key, "bad_name", fault)
+    return Source(path, key, about.st_size)
+
+
+def _refuse_common_files(first: str, second: Root) -> None:
+    base = second.path.rstrip("/")
+    for found in _folder(second.path, "", ()):
+        below = found.path[len(base) :].lstrip("/")
+        if below and not Path(found.path).is_dir() and os.path.lexists(Path(first, below)):
+            _refuse(str(Path(first, below)), found.path, f"{second.name}/{below}")
+
+
+def _refuse(first: str, second: str, key: str) -> None:
+    raise UsageError(
+        f"{first} and {second}",
+        f"both would become {key!r}",
+        hint="upload them with a --prefix of their own, or one after the other",
+    )
