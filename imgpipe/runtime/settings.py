@@ -1,7 +1,8 @@
 """What a function is told about its pipeline: JSON in the environment variable IMGPIPE_SETTINGS.
 
-`deploy.graph` writes it and the handlers read it, through the same class, so the two can't drift apart. Lambda
-allows 4 KB of environment in all, so fields that a function doesn't need stay empty and are left out of the JSON.
+`deploy.graph` writes it and the handlers read it, through the same class, so the two can't drift
+apart. Lambda allows 4 KB of environment in all, so fields that a function doesn't need stay empty
+and are left out of the JSON.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is refused before decoding: file size, width x height, frames."""
+    """What is refused before decoding:
+
+    file size, width x height, frames, memory that decoding would take.
+    """
 
     max_bytes: int = 200_000_000
     max_pixels: int = 250_000_000
     max_frames: int = 500
     decode_s: float = 30.0
+    max_decoded_bytes: int = 1_100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A function's view of the pipeline.
 
-    `steps` maps each step that this function runs to its settings as in pipeline.yaml (`variants`, `filters`,
-    `exif`, `gps`, `palette`, …), with a `hash` of those settings. `expected` lists every create step of the
-    pipeline, and `settings_hash` identifies that list with its settings.
+    `steps` maps each step that this function runs to its settings as in pipeline.yaml (`variants`,
+    `filters`, `exif`, `gps`, `palette`, …), with a `hash` of those settings. `expected` lists every
+    create step of the pipeline, and `settings_hash` identifies that list with its settings.
     """
 
     pipeline: str

@@ -1,0 +1,18 @@
+"""The image core: pure functions from bytes and settings to bytes and facts. No cloud, no files, no
+clock.
+
+    opening     what is it (by content), how large, within the limits?   no pixel is decoded
+    decoding    as few pixels as the largest variant needs, made 8-bit L, RGB or RGBA, upright and sRGB
+    geometry    where each variant's pixels come from and how large it gets: arithmetic only
+    rendering   every variant from the next larger one, filtered, encoded
+    facts       what is told about the picture: size, camera, place, colours
+    making      the above in order, for all steps of a function at once
+
+`make` ends with pictures or raises Rejected with one of the closed list of reasons; whatever a
+decoder raises on a broken file is translated in `opening.refusals`. Not here yet: a child process
+for decoders that hang or crash; until then what is known to hang is refused on its header.
+"""
+
+from imgpipe.runtime.image.making import make
+
+__all__ = ["make"]

@@ -1,0 +1,82 @@
+"""From an opened image to the pixels that all variants are made from, at the size of the largest
+one.
+
+The order is what makes it fast. A JPEG is decoded at the smallest eighth that is still 1.25 times
+larger than needed (softer below that, slower above); the resize comes before everything that costs
+by the pixel: profile, orientation, filters. Turning the picture first would switch the scaled
+decode off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from imgpipe.runtime.image import colour
+from imgpipe.runtime.image.opening import Opened, check_memory, refusals, turned
+from imgpipe.runtime.image.resampling import resize
+
+if TYPE_CHECKING:
+    from imgpipe.runtime.image.geometry import Box, Size
+    from imgpipe.runtime.settings import Limits
+
+GAP = 1.25
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(opened: Opened, size: Size, limits: Limits) -> Image.Image:
+    """Return the whole picture upright at `size`, as L, RGB or RGBA in sRGB, without any metadata.
+
+    Raises Rejected for whatever is wrong with the pixels.
+    """
+    with refusals(0):
+        stored = turned(size, opened.orientation)
+        box = _draft(opened, stored)
+        profile = opened.im.info.get("icc_profile")
+        progressive = bool(opened.im.info.get("progressive"))
+        check_memory(opened.im.width * opened.im.height, opened.im.mode, progressive, limits)
+        opened.im.load()
+        pixels = colour.eight_bit(opened.im)
+        made = resize(pixels, _fitting(stored, pixels.size), box)
+        made = colour.without_empty_alpha(colour.to_srgb(made, profile))
+        return _bare(turn(made, opened.orientation), opened.im)
+
+
+def turn(im: Image.Image, orientation: int) -> Image.Image:
+    """Return `im` turned upright from the EXIF orientation 1 to 8."""
+    return im.transpose(_TURNS[orientation]) if orientation in _TURNS else im
+
+
+def _draft(opened: Opened, stored: Size) -> Box | None:
+    """Ask a JPEG's decoder for fewer pixels; return the box of the picture within them."""
+    if opened.format != "JPEG":
+        return None
+    wanted = (max(1, int(stored[0] * GAP)), max(1, int(stored[1] * GAP)))
+    drafted = opened.im.draft(None, wanted)
+    return drafted[1] if drafted else None
+
+
+def _fitting(stored: Size, decoded: Size) -> Size:
+    """Return the size in the decoder's own orientation, should it have turned the picture (TIFF,
+    AVIF).
+    """
+    turned_by_decoder = (stored[0] > stored[1]) != (decoded[0] > decoded[1]) and stored[
+        0
+    ] != stored[1]
+    return (stored[1], stored[0]) if turned_by_decoder and decoded[0] != decoded[1] else stored
+
+
+def _bare(im: Image.Image, source: Image.Image) -> Image.Image:
+    """Return `im` without comments, profiles and EXIF, which encoders would copy into the variants."""
+    bare = im.copy() if im is source else im
+    bare.info = {}
+    return bare

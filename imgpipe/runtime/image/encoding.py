@@ -1,0 +1,51 @@
+"""From pixels to a file's bytes.
+
+What isn't in the pixels isn't in the file: no EXIF, no profile, no comment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import TYPE_CHECKING
+
+from imgpipe.runtime.image.colour import flatten
+from imgpipe.runtime.image.opening import PLUGINS
+from imgpipe.runtime.made import Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from imgpipe.runtime.image.geometry import Variant
+
+OPTIMISED_UP_TO = 800
+"""Optimal Huffman tables save about 4 % of a JPEG's bytes for 5 ms at 1600 px; up to here they are
+nearly free.
+"""
+FULL_CHROMA_FROM = 90
+"""From this quality on, colours are kept at full resolution: who asks for it wants to see it."""
+
+
+def encode(im: Image.Image, variant: Variant) -> Picture:
+    """Encode an L, RGB or RGBA picture as the variant wants it.
+
+    JPEG has no alpha: the background shows through.
+    """
+    name = variant.format.upper()
+    importlib.import_module(f"PIL.{PLUGINS[name]}")
+    shown = flatten(im, variant.background) if name == "JPEG" else im
+    out = io.BytesIO()
+    match name:
+        case "JPEG":
+            shown.save(
+                out,
+                name,
+                quality=variant.quality,
+                subsampling=0 if variant.quality >= FULL_CHROMA_FROM else 2,
+                optimize=max(im.size) <= OPTIMISED_UP_TO,
+            )
+        case "WEBP":
+            shown.save(out, name, quality=variant.quality, method=4)
+        case _:
+            shown.save(out, name)
+    return Picture(data=out.getvalue(), width=im.width, height=im.height, format=variant.format)

@@ -1,0 +1,85 @@
+"""All the work on one upload for all steps of a function:
+
+one decode, however many steps and variants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.runtime.image import facts, filters
+from imgpipe.runtime.image.decoding import decode
+from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_size, place
+from imgpipe.runtime.image.opening import open_image
+from imgpipe.runtime.image.rendering import render
+from imgpipe.runtime.image.resampling import resize
+from imgpipe.runtime.made import Made, Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from imgpipe.runtime.settings import Limits
+
+Settings = Mapping[str, Any]
+Placed = list[tuple[Variant, Placement]]
+
+
+def make(data: bytes, wanted: Mapping[str, Settings], limits: Limits) -> dict[str, Made]:
+    """Make the variants and facts of every step in `wanted` (its settings as in pipeline.yaml).
+
+    Raises Rejected when the upload is no image, is broken, or is over a limit.
+    """
+    opened = open_image(data, limits)
+    placed = {step: _placed(settings, opened.size) for step, settings in wanted.items()}
+    sample = Variant(name="", width=facts.SAMPLE_SIDE, height=facts.SAMPLE_SIDE)
+    everything = [
+        place(sample, opened.size),
+        *(each for some in placed.values() for _, each in some),
+    ]
+    base = decode(opened, base_size(everything, opened.size), limits)
+    plain = {step for step in wanted if not _filters(wanted[step])}
+    shared = _render_plain(base, {step: placed[step] for step in plain}, opened.size)
+    return {
+        step: Made(
+            variants=shared[step]
+            if step in plain
+            else _filtered(base, settings, placed[step], opened.size),
+            facts=facts.of(opened, base, settings),
+        )
+        for step, settings in wanted.items()
+    }
+
+
+def _placed(settings: Settings, size: Size) -> Placed:
+    declared = settings.get("variants") or {}
+    variants = [Variant.of(name, chosen or {}) for name, chosen in declared.items()]
+    return [(variant, place(variant, size)) for variant in variants]
+
+
+def _filters(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    return settings.get("filters") or ()
+
+
+def _render_plain(
+    base: Image.Image, placed: Mapping[str, Placed], original: Size
+) -> dict[str, dict[str, Picture]]:
+    """Render the variants of all steps without filters in one cascade; names are unique in a
+    pipeline.
+    """
+    made = render(base, [each for some in placed.values() for each in some], original)
+    return {
+        step: {variant.name: made[variant.name] for variant, _ in some}
+        for step, some in placed.items()
+    }
+
+
+def _filtered(
+    base: Image.Image, settings: Settings, placed: Placed, original: Size
+) -> Mapping[str, Picture]:
+    """Apply a step's filters once, at the size of its largest variant, and make the smaller ones
+    from that.
+    """
+    size = base_size([placement for _, placement in placed], original)
+    size = (min(size[0], base.width), min(size[1], base.height))
+    return render(filters.apply(resize(base, size), _filters(settings)), placed, original)

@@ -1,0 +1,191 @@
+"""From bytes to an opened image whose pixels aren't decoded yet: what it is, how large, and within
+the limits or not.
+
+The format is told by content; a file's name and declared type are ignored. Only the one decoder
+that is needed is imported (all of Pillow's take 50 ms of a cold start). Whatever a decoder raises
+becomes Rejected in `refusals`: Pillow's lets TypeError, IndexError, RuntimeError and a dozen others
+escape, so a list of them would never be complete.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.image import counting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.runtime.image.geometry import Size
+    from imgpipe.runtime.settings import Limits
+
+Image._initialized = 1  # noqa: SLF001 - keeps `open` and `save` from importing five decoders where one is needed
+
+PLUGINS = {
+    "JPEG": "JpegImagePlugin",
+    "PNG": "PngImagePlugin",
+    "GIF": "GifImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "AVIF": "AvifImagePlugin",
+}
+ORIENTATION = 0x0112
+MAX_SCANNED_PIXELS = 5_000_000_000
+"""Pixels times scans of a progressive JPEG.
+
+A real one has about ten scans; thousands are made to take minutes.
+"""
+BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 7}
+"""What decoding to 8 bit holds at once.
+
+Pillow stores RGB in four bytes a pixel; 4 is the default.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An image whose header is read. `size` is upright; `stored` is as the file holds it."""
+
+    im: ImageFile.ImageFile
+    format: str  # JPEG, PNG, …: a multi-picture JPEG is a JPEG
+    stored: Size
+    orientation: int  # 1 to 8, as EXIF numbers them; what is still to be applied
+    frames: int
+    mode: str
+
+    @property
+    def size(self) -> Size:
+        return turned(self.stored, self.orientation)
+
+
+def turned(size: Size, orientation: int) -> Size:
+    return (size[1], size[0]) if orientation >= 5 else size
+
+
+def sniff(data: bytes) -> str:
+    """Return Pillow's name of the format. Raises Rejected when it is none that we take."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    for magic, name in (
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"GIF87a", "GIF"),
+        (b"GIF89a", "GIF"),
+        (b"BM", "BMP"),
+    ):
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if data[4:8] == b"ftyp" and _avif_brand(data):
+        return "AVIF"
+    if not data:
+        raise Rejected(Reason.EMPTY_FILE)
+    raise Rejected(Reason.UNSUPPORTED_FORMAT, "it is none of JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP")
+
+
+def _avif_brand(data: bytes) -> bool:
+    length = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[at : at + 4] for at in (8, *range(16, length, 4))}
+    return bool(brands & {b"avif", b"avis"})
+
+
+def open_image(data: bytes, limits: Limits) -> Opened:
+    """Open an image by content and check its header against `limits`. Raises Rejected."""
+    name = sniff(data)
+    importlib.import_module(f"PIL.{PLUGINS[name]}")
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels
+    with refusals(len(data)):
+        im = Image.open(io.BytesIO(data), formats=(name,))
+    if not isinstance(im, ImageFile.ImageFile):
+        raise Rejected(Reason.UNSUPPORTED_FORMAT, f"a {name} that is no raster image")
+    opened = Opened(
+        im=im,
+        format=name,
+        stored=im.size,
+        orientation=_orientation(im),
+        frames=counting.frames(im, data, limits.max_frames),
+        mode=im.mode,
+    )
+    _check(opened, data, limits)
+    return opened
+
+
+def _check(opened: Opened, data: bytes, limits: Limits) -> None:
+    width, height = opened.stored
+    pixels = width * height
+    if pixels <= 0:
+        raise Rejected(Reason.CORRUPT_IMAGE, f"its size is {width} x {height}")
+    if pixels > limits.max_pixels:
+        raise Rejected(
+            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels; the limit is {limits.max_pixels}"
+        )
+    if opened.frames > limits.max_frames:
+        raise Rejected(Reason.TOO_MANY_FRAMES, f"more than {limits.max_frames} frames")
+    if opened.format == "JPEG" and pixels * counting.scans(data) > MAX_SCANNED_PIXELS:
+        raise Rejected(Reason.TIME_LIMIT, f"{counting.scans(data)} scans of {pixels} pixels")
+
+
+def check_memory(pixels: int, mode: str, progressive: bool, limits: Limits) -> None:
+    """Refuse what can't be decoded within `limits.max_decoded_bytes`:
+
+    a function that runs out of memory is killed.
+    """
+    needed = pixels * BYTES_PER_PIXEL.get(mode, 4) + (pixels * 3 if progressive else 0)
+    if needed > limits.max_decoded_bytes:
+        raise Rejected(
+            Reason.MEMORY_LIMIT,
+            f"decoding takes {needed} bytes; there are {limits.max_decoded_bytes}",
+        )
+
+
+def _orientation(im: Image.Image) -> int:
+    """Return the orientation to be applied after decoding:
+
+    none for TIFF, which Pillow turns while it loads.
+    """
+    if im.format == "TIFF":
+        return 1
+    try:
+        found = im.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - broken metadata must not cost a good picture
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+@contextmanager
+def refusals(size: int) -> Iterator[None]:
+    """Translate whatever a decoder raises into Rejected; `size` is the file's, for the message."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield
+        except Rejected:
+            raise
+        except MemoryError as error:
+            raise Rejected(Reason.MEMORY_LIMIT) from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise Rejected(Reason.TOO_MANY_PIXELS, str(error)) from error
+        except UnidentifiedImageError as error:
+            raise Rejected(
+                Reason.CORRUPT_IMAGE, f"its header can't be read ({size} bytes)"
+            ) from error
+        except Exception as error:
+            raise Rejected(_reason(error), f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def _reason(error: Exception) -> Reason:
+    text = str(error).lower()
+    cut = isinstance(error, EOFError) or "truncated" in text or "premature" in text
+    return Reason.TRUNCATED_IMAGE if cut else Reason.CORRUPT_IMAGE

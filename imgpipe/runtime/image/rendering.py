@@ -1,0 +1,78 @@
+"""All variants of a picture, each from the next larger one:
+
+a cascade costs a fraction of going back to the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from imgpipe.runtime.image.encoding import encode
+from imgpipe.runtime.image.resampling import resize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imgpipe.runtime.image.geometry import Box, Placement, Size, Variant
+    from imgpipe.runtime.made import Picture
+
+
+def render(
+    base: Image.Image, wanted: Sequence[tuple[Variant, Placement]], original: Size
+) -> Mapping[str, Picture]:
+    """Make and encode the variants of an upright picture.
+
+    `original` is the size that placements are in.
+    """
+    made: dict[str, Picture] = {}
+    source = base
+    for variant, placement in sorted(wanted, key=lambda each: -each[1].scale()):
+        pixels = cut(source, placement, original)
+        if placement.whole(original) and pixels.width <= source.width:
+            source = pixels
+        made[variant.name] = encode(_on_canvas(pixels, placement, variant), variant)
+    return made
+
+
+def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Image:
+    """Return the placement's part of `source`, a smaller copy of the original, at the placement's
+    size.
+    """
+    across, down = source.width / original[0], source.height / original[1]
+    left, top, right, bottom = placement.crop
+    box: Box = (
+        left * across,
+        top * down,
+        min(right * across, source.width),
+        min(bottom * down, source.height),
+    )
+    width, height = placement.size
+    if abs(box[2] - box[0] - width) < 1 and abs(box[3] - box[1] - height) < 1:
+        x = min(max(0, round(box[0])), source.width - width)
+        y = min(max(0, round(box[1])), source.height - height)
+        if (
+            x >= 0 and y >= 0
+        ):  # the scale is right already: cutting is enough, and keeps every pixel
+            return (
+                source
+                if (width, height) == source.size
+                else source.crop((x, y, x + width, y + height))
+            )
+    return resize(source, placement.size, box)
+
+
+def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> Image.Image:
+    """Return `pixels` in the middle of the placement's canvas; transparent where the format can be."""
+    if placement.canvas is None or placement.canvas == pixels.size:
+        return pixels
+    width, height = placement.canvas
+    at = ((width - pixels.width) // 2, (height - pixels.height) // 2)
+    clear = pixels.mode == "RGBA" and variant.format != "jpeg"
+    mode, colour = ("RGBA", (0, 0, 0, 0)) if clear else ("RGB", variant.background)
+    canvas = Image.new(mode, placement.canvas, colour)
+    canvas.paste(
+        pixels, at, mask=pixels.getchannel("A") if pixels.mode == "RGBA" and not clear else None
+    )
+    return canvas

@@ -1,0 +1,32 @@
+"""The functions' log: one JSON object a line on stdout, which Lambda keeps as it stands.
+
+Each record's first line names the message, the key and the step before any work starts, so that the
+cause of a killed function (time, memory) is found in its log. Not the `logging` module: its
+configuration belongs to the runtime client.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+
+def line(event: str, **fields: object) -> None:
+    """Write one line and flush it: the process may not live to see the next one."""
+    text = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC with milliseconds:
+
+    `2026-01-31T12:00:00.000Z`. Sorts as text.
+    """
+    return iso(datetime.now(UTC))
+
+
+def iso(moment: datetime) -> str:
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

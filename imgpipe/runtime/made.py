@@ -1,0 +1,52 @@
+"""What a step makes of an upload, in memory: the interface between `steps` and the code that does
+the image work.
+
+Apart from both, so that a step of a user's own needs neither Pillow nor our image core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgpipe.runtime.settings import Limits
+
+EXTENSIONS = {"jpeg": "jpg"}
+"""Where a format's usual extension isn't its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A variant, encoded.
+
+    `format` is jpeg, png or webp, or any other that has a content type `image/<format>`.
+    """
+
+    data: bytes = field(repr=False)
+    width: int
+    height: int
+    format: str
+
+    @property
+    def extension(self) -> str:
+        return EXTENSIONS.get(self.format, self.format)
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.format}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What one step made of an upload: variants by name, and facts for the row (JSON values)."""
+
+    variants: Mapping[str, Picture] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Make = Callable[[bytes, Mapping[str, Mapping[str, Any]], Limits], Mapping[str, Made]]
+"""From an upload's bytes, the steps' settings and the limits to what each step made.
+
+Raises Rejected.
+"""

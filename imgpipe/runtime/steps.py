@@ -1,0 +1,238 @@
+"""What every image function does with an invocation: open each upload, hand its bytes to the image
+core, store what was made, and say how it ended.
+
+The order is the promise: outputs first, then (for a rejected upload) the letter to the `rejected`
+queue, then the results, then the acknowledgement. A function that is killed anywhere leaves its
+message unacknowledged; the next attempt writes the same keys again.
+
+An event is a hint. One GetObject opens the current object and tells its version before a byte of
+the body is read (so no HeadObject is needed, and no upload can slip in between the two): gone, or
+replaced by a version that has its own event, is acknowledged without a word.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.runtime import batch, events, log, results
+from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.job import Job, from_change
+from imgpipe.runtime.results import Output, Problem, StepResult
+from imgpipe.runtime.settings import Settings, code_hash, from_environment
+from imgpipe.runtime.store import Outgoing, Source, Store, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imgpipe.runtime.events import Change, Message
+    from imgpipe.runtime.made import Made, Make, Picture
+
+
+def run(
+    event: dict[str, Any],
+    context: Any,
+    make: Make,
+    *,
+    store: Store | None = None,
+    settings: Settings | None = None,
+) -> batch.Response:
+    """Serve one invocation.
+
+    Returns the messages that must come back; raises when a direct one failed.
+    """
+    worker = _Worker(
+        store=store or shared(),
+        settings=settings or from_environment(),
+        make=make,
+        request_id=str(getattr(context, "aws_request_id", "")),
+    )
+    return batch.run(events.messages(event, worker.request_id), worker.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    store: Store
+    settings: Settings
+    make: Make
+    request_id: str
+
+    def message(self, message: Message) -> None:
+        """Work on every change in `message`, also behind one that fails; raise the first failure."""
+        failures: list[Exception] = []
+        found = events.changes(message.document())
+        for change in found:
+            if change.kind != "created":
+                continue
+            try:
+                self.change(change, message, alone=len(found) == 1)
+            except Exception as error:  # noqa: BLE001 - the other changes still get their outcome
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def change(self, change: Change, message: Message, *, alone: bool) -> None:
+        """Bring one upload to an end and say so, or say what went wrong and raise it."""
+        job = from_change(
+            change,
+            message,
+            self.settings,
+            code_hash=code_hash(),
+            request_id=self.request_id,
+            nonce=secrets.token_hex(4),
+        )
+        self._log_start(job)
+        started = time.monotonic()
+        try:
+            job, source = self._open(job, change)
+            if source is None:
+                return
+            with closing(source):
+                said = self._attempt(job, source, _letter(change, message, alone=alone), started)
+        except Exception as error:
+            self._say(job.failure(error, log.now(), _ms_since(started)))
+            raise
+        self._say(said)
+
+    def _open(self, job: Job, change: Change) -> tuple[Job, Source | None]:
+        """Open the upload; no source if it is gone, or if a newer version took its place."""
+        key = change.key
+        source = self.store.open(change.bucket, key)
+        if source is None and change.alternative_key:
+            key = change.alternative_key
+            source = self.store.open(change.bucket, key)
+        if source is None:
+            self._log_skipped(job, Reason.OBJECT_GONE.value)
+            return job, None
+        if change.version_id and source.version_id and change.version_id != source.version_id:
+            source.close()
+            self._log_skipped(job, "superseded")
+            return job, None
+        return job.reading(key, source), source
+
+    def _attempt(self, job: Job, source: Source, letter: str, started: float) -> list[StepResult]:
+        try:
+            made = self._make(source)
+        except Rejected as refusal:
+            self._reject(job, refusal, letter)
+            return self._refusals(job, refusal, _ms_since(started))
+        return self._store(job, made, started)
+
+    def _make(self, source: Source) -> Mapping[str, Made]:
+        limit = self.settings.limits.max_bytes
+        if not source.size:
+            raise Rejected(Reason.EMPTY_FILE)
+        if source.size > limit:
+            raise Rejected(Reason.TOO_LARGE, f"{source.size} bytes; the limit is {limit}")
+        try:
+            return self.make(source.read(), self.settings.steps, self.settings.limits)
+        except MemoryError as error:
+            raise Rejected(Reason.MEMORY_LIMIT) from error
+
+    def _store(self, job: Job, made: Mapping[str, Made], started: float) -> list[StepResult]:
+        done = []
+        for step, settings in self.settings.steps.items():
+            product = made[step]
+            origin = job.origin
+            version = results.content_version(
+                origin.version_id, origin.sequencer, str(settings.get("hash", ""))
+            )
+            outputs = {
+                name: self._put(job, name, picture, version)
+                for name, picture in product.variants.items()
+            }
+            done.append(
+                job.result(
+                    step,
+                    "done",
+                    log.now(),
+                    ms=_ms_since(started),
+                    outputs=outputs,
+                    facts=dict(product.facts),
+                )
+            )
+        return done
+
+    def _put(self, job: Job, variant: str, picture: Picture, version: str) -> Output:
+        key = results.output_key(
+            variant, job.origin.key, self.settings.prefix, version, picture.extension
+        )
+        self.store.put(self.settings.variants_bucket, key, picture.data, picture.content_type)
+        return Output(
+            key=key,
+            width=picture.width,
+            height=picture.height,
+            bytes=len(picture.data),
+            format=picture.format,
+        )
+
+    def _reject(self, job: Job, refusal: Rejected, body: str) -> None:
+        letter = Outgoing(
+            body=body,
+            attributes={
+                "branch": self.settings.function,
+                "step": ",".join(self.settings.steps),
+                "key": _attribute_text(job.origin.key),
+                "version_id": job.origin.version_id or "",
+                "reason": refusal.reason.value,
+                "message": _attribute_text(refusal.message)[:500],
+                "settings_hash": self.settings.settings_hash,
+                "code_hash": job.code_hash,
+                "first_seen": job.message.sent_at or log.now(),
+            },
+        )
+        self.store.send(self.settings.rejected_queue_url, [letter])
+
+    def _refusals(self, job: Job, refusal: Rejected, ms: int) -> list[StepResult]:
+        problem = Problem(kind="Rejected", message=refusal.message, reason=refusal.reason.value)
+        at = log.now()
+        return [
+            job.result(step, "rejected", at, ms=ms, problem=problem) for step in self.settings.steps
+        ]
+
+    def _say(self, said: Sequence[StepResult]) -> None:
+        bodies = [Outgoing(results.dumps(result.document())) for result in said]
+        if bodies:
+            self.store.send(self.settings.results_queue_url, bodies)
+        for result in said:
+            log.line(result.status, key=result.origin.key, step=result.step, ms=result.ms)
+
+    def _log_start(self, job: Job) -> None:
+        log.line(
+            "start",
+            message_id=job.message.id,
+            key=job.origin.key,
+            step=",".join(self.settings.steps),
+            version_id=job.origin.version_id,
+            receives=job.message.receives,
+        )
+
+    def _log_skipped(self, job: Job, why: str) -> None:
+        log.line("skipped", key=job.origin.key, version_id=job.origin.version_id, why=why)
+
+
+def _letter(change: Change, message: Message, *, alone: bool) -> str:
+    """Return what goes to the `rejected` queue:
+
+    the message as it came or, of several changes, this one alone.
+    """
+    if alone:
+        return message.body
+    record = change.record
+    return json.dumps(record if "detail" in record else {"Records": [record]})
+
+
+def _attribute_text(text: str) -> str:
+    """Return `text` as SQS takes it in an attribute:
+
+    without the control characters that XML can't hold.
+    """
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _ms_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,0 +1,75 @@
+"""What happens when an upload is removed: its row becomes a tombstone, and its variants are
+deleted.
+
+Two kinds of message come here. S3's removal events, which are only hints: when the key holds an
+object after all (a newer upload, or an older version that showed again), nothing is done, for that
+object has events of its own. And the writer's lists of outputs, which it makes when a row stops
+naming them; the row being the only pointer to outputs, this is the only code that deletes any. What
+lies under `ops/` is not an output and is never deleted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.runtime import batch, events, log, results
+from imgpipe.runtime.settings import Settings, from_environment
+from imgpipe.runtime.store import Outgoing, Store, shared
+
+if TYPE_CHECKING:
+    from imgpipe.runtime.events import Change, Message
+
+OURS = "ops/"
+
+
+def run(
+    event: dict[str, Any],
+    context: Any,
+    *,
+    store: Store | None = None,
+    settings: Settings | None = None,
+) -> batch.Response:
+    """Serve one invocation."""
+    used, told = store or shared(), settings or from_environment()
+    heard = events.messages(event, str(getattr(context, "aws_request_id", "")))
+    return batch.run(heard, lambda message: work(message, used, told))
+
+
+def work(message: Message, store: Store, settings: Settings) -> None:
+    document = message.document()
+    if document.get("kind") == "outputs":
+        delete([str(key) for key in document["keys"]], message, store, settings)
+        return
+    tombstones = [
+        each
+        for change in events.changes(document)
+        if change.kind == "removed"
+        for each in tombstone(change, message, store)
+    ]
+    if tombstones:
+        store.send(
+            settings.results_queue_url, [Outgoing(results.dumps(each)) for each in tombstones]
+        )
+
+
+def delete(keys: list[str], message: Message, store: Store, settings: Settings) -> None:
+    """Delete outputs. Deleting what is gone already is no error, so this may run twice."""
+    log.line(
+        "start", message_id=message.id, key=keys[0] if keys else "", step="tidy", outputs=len(keys)
+    )
+    outputs = [key for key in keys if not key.startswith(OURS)]
+    if outputs:
+        store.delete(settings.variants_bucket, outputs)
+
+
+def tombstone(change: Change, message: Message, store: Store) -> list[dict[str, Any]]:
+    """Return the message that tells the writer of a removal; none when the key holds an object."""
+    log.line(
+        "start", message_id=message.id, key=change.key, step="tidy", version_id=change.version_id
+    )
+    if store.exists(change.bucket, change.key):
+        log.line("skipped", key=change.key, why="the key holds an object")
+        return []
+    return [
+        results.removed(change.key, change.version_id, change.sequencer, change.at or log.now())
+    ]

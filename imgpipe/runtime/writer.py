@@ -1,0 +1,151 @@
+"""The only code that writes an image's row: results from the queue -> `row.merge` -> the table.
+
+A batch is grouped by key, so that the results of one image cost one read and one write. The write
+is optimistic (`rev`): when another writer was faster, the row is read and merged again, which
+`merge` makes safe.
+
+Outputs that no row will name again are sent to the tidy queue before the write: should we die in
+between, the retry sends them again, and no output is ever forgotten. `completed` is published after
+the write, at least once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.runtime import batch, events, log, results, row
+from imgpipe.runtime.errors import Malformed, Transient
+from imgpipe.runtime.settings import Settings, from_environment
+from imgpipe.runtime.store import Outgoing, Store, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgpipe.runtime.events import Message
+    from imgpipe.runtime.row import Row
+
+WRITE_ATTEMPTS = 8
+_NEEDED = {
+    "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "expected", "sequencer"),
+    "removed": ("key", "at", "sequencer"),
+}
+
+
+def run(
+    event: dict[str, Any],
+    context: Any,
+    *,
+    store: Store | None = None,
+    settings: Settings | None = None,
+) -> batch.Response:
+    """Serve one invocation: write what its messages say, key by key."""
+    store, settings = store or shared(), settings or from_environment()
+    request_id = str(getattr(context, "aws_request_id", ""))
+    heard = events.messages(event, request_id)
+    failed: dict[str, Exception] = {}
+    groups: dict[str, list[tuple[Message, dict[str, Any]]]] = {}
+    for message in heard:
+        try:
+            result = read(message)
+        except Malformed as error:
+            failed[message.id] = error
+        else:
+            groups.setdefault(result["key"], []).append((message, result))
+    for key, group in groups.items():
+        try:
+            write(key, [result for _, result in group], store, settings)
+        except Exception as error:  # noqa: BLE001 - one image's trouble must not keep the others from their rows
+            failed.update({message.id: error for message, _ in group})
+    for message in heard:
+        if message.id in failed:
+            batch.log_failure(message, failed[message.id])
+    return batch.answer(heard, failed)
+
+
+def read(message: Message) -> dict[str, Any]:
+    """Return the result in `message`. Raises Malformed for anything else."""
+    document = message.document()
+    needed = _NEEDED.get(str(document.get("kind")))
+    if needed is None:
+        raise Malformed(f"a result of the kind {document.get('kind')!r}")
+    missing = [name for name in needed if name not in document]
+    if missing:
+        raise Malformed(f"a result without {', '.join(missing)}")
+    return document
+
+
+def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Settings) -> None:
+    """Merge the results of one key into its row and do what follows.
+
+    Raises Transient when others keep writing.
+    """
+    for result in heard:
+        log.line(
+            "start", key=key, step=result.get("step", result["kind"]), status=result.get("status")
+        )
+    for _ in range(WRITE_ATTEMPTS):
+        stored = store.get_item(settings.table, key, row.SK_IMAGE)
+        before, rev = row.load(stored) if stored else (None, None)
+        after, delete, announce = _merge(before, heard)
+        _tidy(delete, store, settings)
+        if after == before or _put(after, rev, store, settings):
+            if announce:
+                _announce(after, store, settings)
+            return
+    raise Transient(f"the row of {key!r} kept changing during {WRITE_ATTEMPTS} attempts")
+
+
+def _merge(before: Row | None, heard: Sequence[dict[str, Any]]) -> tuple[Row, list[str], bool]:
+    after, delete, announce = before, set[str](), False
+    for result in heard:
+        after, effects = row.merge(after, result)
+        delete.update(effects.delete)
+        announce = announce or effects.announce
+    assert after is not None  # noqa: S101 - a group has a result
+    return after, sorted(delete - row.outputs(after)), announce and row.status(after) in row.FINAL
+
+
+def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:
+    item = row.to_item(after, 0 if rev is None else rev + 1)
+    return store.put_item(settings.table, item, rev=rev)
+
+
+def _tidy(keys: Sequence[str], store: Store, settings: Settings) -> None:
+    bodies = [{"v": 1, "kind": "outputs", "keys": some} for some in results.chunks(keys)]
+    if bodies:
+        store.send(settings.tidy_queue_url, [Outgoing(results.dumps(body)) for body in bodies])
+
+
+def _announce(after: Row, store: Store, settings: Settings) -> None:
+    if settings.completed_topic_arn:
+        document = completion(after)
+        store.publish(
+            settings.completed_topic_arn, results.dumps(document), {"status": document["status"]}
+        )
+
+
+def completion(after: Row) -> dict[str, Any]:
+    """Return the message on the `completed` topic.
+
+    Its id is the same whenever the same end is told again.
+    """
+    shown = row.view(after)
+    seed = f"{shown['key']}\n{shown['sequencer']}\n{shown['status']}"
+    facts = {
+        name: shown["facts"][name]
+        for name in ("width", "height", "format")
+        if name in shown["facts"]
+    }
+    return {
+        "v": 1,
+        "id": hashlib.sha256(seed.encode()).hexdigest()[:24],
+        "key": shown["key"],
+        "status": shown["status"],
+        "version_id": shown["version_id"],
+        "sequencer": shown["sequencer"],
+        "size": shown["size"],
+        "outputs": shown["outputs"],
+        "reason": shown.get("reason"),
+        "facts": facts,
+    }
