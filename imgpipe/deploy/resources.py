@@ -94,6 +94,7 @@ class Bucket:
     policy: str
     abort_multipart_days: int = 7
     noncurrent_days: int | None = None  # versioned buckets: how long a replaced version is kept
+    private: bool = True  # what is found may not be: then it is closed again
 
     @property
     def key(self) -> Key:

@@ -1,0 +1,220 @@
+"""Buckets: private, encrypted, tagged; and taken down only when empty, unless told to erase.
+
+Every setting is written in one fixed order with the policy last. So a bucket whose policy is right has all its
+settings, and `up` killed half-way shows as a missing policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from imgpipe.cloud import error_code
+from imgpipe.deploy.providers.documents import settled
+from imgpipe.deploy.providers.site import Site, found, gone
+from imgpipe.deploy.resources import Bucket, Key
+from imgpipe.errors import CloudError
+
+ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
+DELETE_BATCH = 1000
+_ALL_BLOCKED = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+
+
+class Buckets:
+    def __init__(self, site: Site) -> None:
+        self._site, self._s3 = site, site.client("s3")
+
+    def read(self, anchor: str, declared: Mapping[Key, Bucket]) -> Iterable[Bucket]:
+        versioning = found(lambda: self._s3.get_bucket_versioning(Bucket=anchor))
+        if versioning is None:
+            return
+        wanted = declared.get(Key("bucket", anchor))
+        policy = found(lambda: self._s3.get_bucket_policy(Bucket=anchor)) or {}
+        rules = {rule.get("ID"): rule for rule in self._lifecycle(anchor)}
+        yield Bucket(
+            name=anchor,
+            versioning=versioning.get("Status") == "Enabled",
+            policy=settled(policy.get("Policy"), wanted.policy if wanted else ""),
+            abort_multipart_days=_days(
+                rules, ABORT_RULE, "AbortIncompleteMultipartUpload", "DaysAfterInitiation"
+            )
+            or 0,
+            noncurrent_days=_days(
+                rules, NONCURRENT_RULE, "NoncurrentVersionExpiration", "NoncurrentDays"
+            ),
+            private=self._is_private(anchor),
+        )
+
+    def create(self, wanted: Bucket) -> None:
+        region = self._site.place.region
+        where = {} if region == "us-east-1" else {"LocationConstraint": region}
+        try:
+            self._s3.create_bucket(
+                Bucket=wanted.name,
+                ObjectOwnership="BucketOwnerEnforced",
+                CreateBucketConfiguration={**where, "Tags": self._site.tag_list},
+            )
+        except ClientError as error:
+            self._adopt(wanted, error)
+        self._settle(wanted)
+
+    def update(self, wanted: Bucket, _before: Bucket) -> None:
+        self._settle(wanted)
+
+    def delete(self, before: Bucket) -> None:
+        if self._site.erase_data:
+            gone(lambda: self._empty(before.name))
+        for _ in range(5):
+            try:
+                return gone(lambda: self._s3.delete_bucket(Bucket=before.name))
+            except ClientError as error:
+                if error_code(error) != "BucketNotEmpty":
+                    raise
+                if not self._site.erase_data:
+                    raise CloudError(
+                        f"bucket {before.name}",
+                        "it is not empty",
+                        hint="imgpipe down --delete-data",
+                    ) from error
+            gone(lambda: self._empty(before.name))
+        raise CloudError(
+            f"bucket {before.name}", "something keeps writing to it", hint="stop it and run again"
+        )
+
+    def is_empty(self, name: str, ignored: str = "") -> bool:
+        """Tell whether the bucket holds nothing, current or not, outside the folder `ignored`."""
+        for page in self._pages("list_object_versions", name):
+            for kind in ("Versions", "DeleteMarkers"):
+                if any(
+                    not ignored or not one["Key"].startswith(ignored) for one in page.get(kind, ())
+                ):
+                    return False
+        return True
+
+    def _adopt(self, wanted: Bucket, error: ClientError) -> None:
+        match error_code(error):
+            case "BucketAlreadyOwnedByYou":
+                return
+            case "BucketAlreadyExists":
+                raise CloudError(
+                    f"bucket {wanted.name}",
+                    "the name belongs to another AWS account",
+                    hint="choose another `name:` in pipeline.yaml",
+                ) from error
+            case _:
+                raise error
+
+    def _settle(self, wanted: Bucket) -> None:
+        bucket = {"Bucket": wanted.name}
+        self._tag(wanted.name)
+        self._s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
+        self._s3.put_bucket_ownership_controls(
+            **bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        )
+        self._s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration=_ENCRYPTION)
+        self._version(wanted)
+        foreign = [
+            rule
+            for rule in self._lifecycle(wanted.name)
+            if rule.get("ID") not in {ABORT_RULE, NONCURRENT_RULE}
+        ]
+        self._s3.put_bucket_lifecycle_configuration(
+            **bucket, LifecycleConfiguration={"Rules": [*foreign, *_lifecycle_rules(wanted)]}
+        )
+        self._s3.put_bucket_policy(**bucket, Policy=wanted.policy)
+
+    def _version(self, wanted: Bucket) -> None:
+        """Set versioning, which can only be suspended once it was on; a bucket that never had it is left so."""
+        now = self._s3.get_bucket_versioning(Bucket=wanted.name).get("Status")
+        status = "Enabled" if wanted.versioning else "Suspended"
+        if status != now and (wanted.versioning or now):
+            self._s3.put_bucket_versioning(
+                Bucket=wanted.name, VersioningConfiguration={"Status": status}
+            )
+
+    def _tag(self, name: str) -> None:
+        """Add our tags to those of others: S3 replaces the whole set."""
+        there = found(lambda: self._s3.get_bucket_tagging(Bucket=name)) or {"TagSet": []}
+        tags = {tag["Key"]: tag["Value"] for tag in there["TagSet"]}
+        if not self._site.owns(tags):
+            merged = [
+                {"Key": key, "Value": value} for key, value in {**tags, **self._site.tags}.items()
+            ]
+            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": merged})
+
+    def _lifecycle(self, name: str) -> list[dict[str, Any]]:
+        answer = found(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name)) or {
+            "Rules": []
+        }
+        rules: list[dict[str, Any]] = answer["Rules"]
+        return rules
+
+    def _is_private(self, name: str) -> bool:
+        block = found(lambda: self._s3.get_public_access_block(Bucket=name)) or {}
+        ownership = found(lambda: self._s3.get_bucket_ownership_controls(Bucket=name)) or {}
+        owners = [
+            rule["ObjectOwnership"]
+            for rule in ownership.get("OwnershipControls", {}).get("Rules", ())
+        ]
+        return block.get("PublicAccessBlockConfiguration") == _ALL_BLOCKED and owners == [
+            "BucketOwnerEnforced"
+        ]
+
+    def _empty(self, name: str) -> None:
+        """Delete every version and delete marker, then every unfinished upload."""
+        for page in self._pages("list_object_versions", name):
+            doomed = [
+                {"Key": one["Key"], "VersionId": one["VersionId"]}
+                for kind in ("Versions", "DeleteMarkers")
+                for one in page.get(kind, ())
+            ]
+            for start in range(0, len(doomed), DELETE_BATCH):
+                self._erase(name, doomed[start : start + DELETE_BATCH])
+        for page in self._pages("list_multipart_uploads", name):
+            for upload in page.get("Uploads", ()):
+                gone(
+                    lambda upload=upload: self._s3.abort_multipart_upload(  # type: ignore[misc]
+                        Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                )
+
+    def _erase(self, name: str, doomed: list[dict[str, str]]) -> None:
+        answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
+        for failure in answer.get("Errors", ()):
+            raise CloudError(
+                f"object {failure['Key']} of bucket {name}",
+                f"{failure['Code']}: {failure['Message']}",
+            )
+        self._site.say(f"erased {len(doomed)} objects")
+
+    def _pages(self, operation: str, name: str) -> Iterator[dict[str, Any]]:
+        yield from self._s3.get_paginator(operation).paginate(Bucket=name)
+
+
+def _lifecycle_rules(wanted: Bucket) -> Iterator[dict[str, Any]]:
+    everything = {"Status": "Enabled", "Filter": {"Prefix": ""}}
+    yield {
+        "ID": ABORT_RULE,
+        **everything,
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": wanted.abort_multipart_days},
+    }
+    if wanted.noncurrent_days is not None:
+        yield {
+            "ID": NONCURRENT_RULE,
+            **everything,
+            "NoncurrentVersionExpiration": {"NoncurrentDays": wanted.noncurrent_days},
+        }
+
+
+def _days(rules: Mapping[Any, dict[str, Any]], rule_id: str, action: str, unit: str) -> int | None:
+    rule = rules.get(rule_id, {})
+    days = rule.get(action, {}).get(unit) if rule.get("Status") == "Enabled" else None
+    return None if days is None else int(days)

@@ -1,0 +1,173 @@
+"""Our entries in a bucket's notification document.
+
+S3 knows the document only as a whole and offers no compare-and-set, so a change is read, merge, put, read back: until
+our entries stand there as we put them. Entries whose id doesn't begin with our prefix are someone else's and are kept.
+S3 also checks every destination when the document is put, and may not yet have heard of a policy that we just set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from imgpipe.deploy.providers.site import Site, found, last, message
+from imgpipe.deploy.resources import Key, Kind, Notification, Rule
+from imgpipe.errors import CloudError
+
+Document = dict[str, Any]
+
+_LISTS: dict[str, tuple[Kind, str]] = {
+    "TopicConfigurations": ("topic", "TopicArn"),
+    "QueueConfigurations": ("queue", "QueueArn"),
+    "LambdaFunctionConfigurations": ("function", "LambdaFunctionArn"),
+}
+ATTEMPTS = 5
+
+
+class Notifications:
+    def __init__(self, site: Site) -> None:
+        self._site, self._s3 = site, site.client("s3")
+
+    def read(self, anchor: str, declared: Mapping[Key, Notification]) -> Iterable[Notification]:
+        wanted = declared.get(Key("notification", anchor))
+        document = found(lambda: self._document(anchor)) if wanted else None
+        if wanted is None or document is None:
+            return
+        rules = ours(document, wanted)
+        if rules:
+            yield Notification(
+                bucket=anchor, id_prefix=wanted.id_prefix, rules=rules, waits_for=wanted.waits_for
+            )
+
+    def create(self, wanted: Notification) -> None:
+        for _ in range(ATTEMPTS):
+            document = self._document(wanted.bucket)
+            if ours(document, wanted) == wanted.rules:
+                return
+            self._put(wanted.bucket, merged(document, wanted, self._arn))
+        if ours(self._document(wanted.bucket), wanted) != wanted.rules:
+            raise CloudError(
+                f"notifications of bucket {wanted.bucket}",
+                "another program keeps replacing them",
+                hint="find what else writes this bucket's notifications, then imgpipe up",
+            )
+
+    def update(self, wanted: Notification, _before: Notification) -> None:
+        self.create(wanted)
+
+    def delete(self, before: Notification) -> None:
+        document = found(lambda: self._document(before.bucket))
+        if document is not None and ours(document, before):
+            self._s3.put_bucket_notification_configuration(
+                Bucket=before.bucket,
+                NotificationConfiguration=foreign(document, before.id_prefix),
+                SkipDestinationValidation=True,
+            )
+
+    def _document(self, bucket: str) -> Document:
+        answer = dict(self._s3.get_bucket_notification_configuration(Bucket=bucket))
+        answer.pop("ResponseMetadata", None)
+        return answer
+
+    def _put(self, bucket: str, document: Document) -> None:
+        self._site.patiently(
+            lambda: self._s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=document
+            ),
+            _not_yet_allowed,
+            "S3 can't reach a destination yet: trying again",
+        )
+
+    def _arn(self, target: Key) -> str:
+        match target.kind:
+            case "topic":
+                return self._site.place.topic_arn(target.name)
+            case "queue":
+                return self._site.place.queue_arn(target.name)
+            case "function":
+                return self._site.place.function_arn(target.name)
+            case _:
+                raise ValueError(target)
+
+
+def ours(document: Document, wanted: Notification) -> tuple[Rule, ...]:
+    """Return our entries, sorted by id; where S3 gives a rule's events in another order, in the declared one."""
+    declared = {rule.id: rule for rule in wanted.rules}
+    rules = [_rule(entry, kind, arn) for entry, kind, arn in _entries(document, wanted.id_prefix)]
+    return tuple(
+        sorted((_in_order(rule, declared.get(rule.id)) for rule in rules), key=lambda rule: rule.id)
+    )
+
+
+def foreign(document: Document, id_prefix: str) -> Document:
+    """Return the document without our entries."""
+    kept: Document = {name: value for name, value in document.items() if name not in _LISTS}
+    for name in _LISTS:
+        entries = [
+            entry
+            for entry in document.get(name, ())
+            if not entry.get("Id", "").startswith(id_prefix)
+        ]
+        if entries:
+            kept[name] = entries
+    return kept
+
+
+def merged(document: Document, wanted: Notification, arn_of: Any) -> Document:
+    """Return the document with our entries as declared, and everyone else's as they are."""
+    result = foreign(document, wanted.id_prefix)
+    for rule in wanted.rules:
+        name, (_, arn_field) = next(
+            (name, pair) for name, pair in _LISTS.items() if pair[0] == rule.target.kind
+        )
+        result.setdefault(name, []).append(_entry(rule, arn_field, arn_of(rule.target)))
+    return result
+
+
+def _entry(rule: Rule, arn_field: str, arn: str) -> Document:
+    tests = [
+        {"Name": name, "Value": value}
+        for name, value in (("prefix", rule.prefix), ("suffix", rule.suffix))
+        if value
+    ]
+    entry: Document = {"Id": rule.id, arn_field: arn, "Events": list(rule.events)}
+    return {**entry, "Filter": {"Key": {"FilterRules": tests}}} if tests else entry
+
+
+def _entries(document: Document, id_prefix: str) -> Iterator[tuple[Document, Kind, str]]:
+    for name, (kind, arn_field) in _LISTS.items():
+        for entry in document.get(name, ()):
+            if entry.get("Id", "").startswith(id_prefix):
+                yield entry, kind, entry[arn_field]
+
+
+def _rule(entry: Document, kind: Kind, arn: str) -> Rule:
+    tests = entry.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    filters = {
+        test["Name"].lower(): test["Value"] for test in tests
+    }  # S3 answers `Prefix` to `prefix`
+    return Rule(
+        id=entry["Id"],
+        events=tuple(sorted(entry["Events"])),
+        target=Key(kind, last(arn)),
+        prefix=filters.get("prefix", ""),
+        suffix=filters.get("suffix", ""),
+    )
+
+
+def _in_order(rule: Rule, declared: Rule | None) -> Rule:
+    if declared is None or set(declared.events) != set(rule.events):
+        return rule
+    return Rule(
+        id=rule.id,
+        events=declared.events,
+        target=rule.target,
+        prefix=rule.prefix,
+        suffix=rule.suffix,
+    )
+
+
+def _not_yet_allowed(error: ClientError) -> bool:
+    return "Unable to validate the following destination configurations" in message(error)
