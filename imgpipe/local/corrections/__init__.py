@@ -1,0 +1,12 @@
+"""The corrections to ministack, each a module with `install()`."""
+
+
+def install_all() -> None:
+    """Install every correction, in order, before the server serves."""
+    from imgpipe.local.journal.install import install as journal
+
+    journal()
+    from imgpipe.local.corrections import async_invoke, sns
+
+    async_invoke.install()
+    sns.install()
