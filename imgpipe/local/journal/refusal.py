@@ -15,21 +15,32 @@ STATUS = 507
 CODE = "InsufficientStorage"
 
 
-def body(request: Request, why: str) -> tuple[str, bytes]:
-    """Return the content type and the text."""
-    message = f"The embedded cloud could not write to its disk: {why}"
+def shape(request: Request) -> str:
+    """Return which of the three protocols the request speaks."""
     if request.service == "s3" or (not request.service and not request.action):
-        text = f"<Error><Code>{CODE}</Code><Message>{escape(message)}</Message></Error>"
-        return "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-    if request.is_form:
-        text = f"<Type>Receiver</Type><Code>{CODE}</Code><Message>{escape(message)}</Message>"
-        return "text/xml", f"<ErrorResponse><Error>{text}</Error></ErrorResponse>".encode()
-    return "application/x-amz-json-1.0", json.dumps({"__type": CODE, "message": message}).encode()
+        return "s3"
+    return "query" if request.is_form else "json"
+
+
+def document(protocol: str, why: str) -> tuple[str, bytes]:
+    """Return the content type and the text of the refusal."""
+    message = f"The embedded cloud could not write to its disk: {why}"
+    error = f"<Code>{CODE}</Code><Message>{escape(message)}</Message>"
+    match protocol:
+        case "s3":
+            head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+            return "application/xml", f"{head}<Error>{error}</Error>".encode()
+        case "query":
+            text = f"<ErrorResponse><Error><Type>Receiver</Type>{error}</Error></ErrorResponse>"
+            return "text/xml", text.encode()
+        case _:
+            text = json.dumps({"__type": CODE, "message": message})
+            return "application/x-amz-json-1.0", text.encode()
 
 
 def messages(request: Request, why: str) -> list[dict[str, Any]]:
     """Return the ASGI messages of the answer."""
-    content_type, text = body(request, why)
+    content_type, text = document(shape(request), why)
     headers = [
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(text)).encode()),

@@ -38,6 +38,8 @@ _STATE_KEYS = {
 }
 """A request's signing name -> ministack's name of the service's state."""
 
+ENCODE_TRIES = 5
+
 _describe: dict[str, Describe] = {}
 
 
@@ -62,9 +64,17 @@ class Settings:
     def save(self, key: str) -> None:
         self._journal.mark(KIND, key, lambda: self._encode(key))
 
-    def _encode(self, key: str) -> str:
+    def _encode(self, key: str) -> str | None:
+        for _ in range(ENCODE_TRIES):
+            try:
+                return self._encode_once(key)
+            except RuntimeError:  # a thread changed a dict's size meanwhile
+                continue
+        return self._encode_once(key)
+
+    def _encode_once(self, key: str) -> str | None:
         module = sys.modules.get(f"ministack.services.{app._state_map[key]}")
-        state = _describe[key]() if key in _describe else module.get_state()  # type: ignore[union-attr]
+        state = _describe[key]() if key in _describe else getattr(module, "get_state", dict)()
         return json.dumps(state, default=persistence._json_default)
 
     def load(self) -> dict[str, Any]:
@@ -83,8 +93,11 @@ def loaded_services() -> list[str]:
     ]
 
 
-def install(book: Journal) -> Settings:
-    """Make ministack load its state from the journal, and save none by itself."""
+def install(book: Journal, restore: Callable[[], None]) -> Settings:
+    """Make ministack load its state from the journal, and save none by itself.
+
+    `restore` is called when the settings are back, to bring the data.
+    """
     settings = Settings(book)
     found: dict[str, Any] = {}
 
@@ -93,7 +106,14 @@ def install(book: Journal) -> Settings:
             found.update(settings.load() or {"": None})
         return found.pop(key, None)
 
+    stock_load = app._load_persisted_state
+
+    def load_all() -> None:
+        stock_load()
+        restore()
+
     app.PERSIST_STATE = True
+    app._load_persisted_state = load_all
     app.load_state = load_state
     app.save_all = lambda _services: book.commit()
     return settings

@@ -15,10 +15,13 @@ A commit that fails keeps its marks, so that the disk catches up with memory as 
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+log = logging.getLogger("journal")
 
 Encode = Callable[[], str | None]
 """Returns the entry's JSON, or None when it is to be deleted."""
@@ -49,6 +52,9 @@ class Journal:
         )
         self.on_mark: Callable[[], None] = lambda: None
         """Called after a mark when there was none: whoever answers requests arranges for a commit."""
+
+        self.after_commit: list[Callable[[], None]] = []
+        """Called after every commit that wrote something."""
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=5)
@@ -85,11 +91,7 @@ class Journal:
         with self._writes:
             with self._marks:
                 batch, self._marked = self._marked, {}
-                try:
-                    rows = [(kind, key, encode()) for (kind, key), encode in batch.items()]
-                except BaseException:
-                    self._marked = batch
-                    raise
+                rows = self._encode(batch)
             try:
                 self._write(rows)
             except sqlite3.Error as error:
@@ -98,7 +100,23 @@ class Journal:
                     self._marked = {**batch, **self._marked}
                 raise JournalError(f"{self._path}: {error}") from error
             self._failing = False
+            for call in self.after_commit:
+                call()
         self._count()
+
+    def _encode(self, batch: dict[tuple[str, str], Encode]) -> list[tuple[str, str, str | None]]:
+        """Encode each entry. One that can't be is a fault of ours: said aloud, and no reason to keep the others."""
+        rows = []
+        for (kind, key), encode in batch.items():
+            try:
+                rows.append((kind, key, encode()))
+            except JournalError:
+                self._marked = {**batch, **self._marked}
+                self._failing = True
+                raise
+            except Exception:
+                log.exception("the %s entry %s can't be encoded", kind, key)
+        return rows
 
     def _write(self, rows: list[tuple[str, str, str | None]]) -> None:
         kept = [row for row in rows if row[2] is not None]

@@ -1,0 +1,99 @@
+"""CloudWatch Logs: the groups are settings; events are entries of a few at a time, as they came.
+
+An entry names the moment its group was made, so that a group which is deleted and made anew doesn't inherit the old
+one's events.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+from ministack.services import cloudwatch_logs
+
+from imgpipe.local.journal.settings import Settings
+from imgpipe.local.journal.store import Journal
+
+KIND = "log"
+
+_stock_append = cloudwatch_logs._append_log_events
+
+_NEW_STREAM = {
+    "uploadSequenceToken": "1",
+    "firstEventTimestamp": None,
+    "lastEventTimestamp": None,
+    "lastIngestionTime": None,
+}
+
+
+def describe() -> dict[str, Any]:
+    """Return the settings of CloudWatch Logs: the groups, their streams without events, filters and policies."""
+    groups = type(cloudwatch_logs._log_groups)()
+    groups._data = {
+        key: {
+            **group,
+            "streams": {name: {**s, "events": []} for name, s in list(group["streams"].items())},
+        }
+        for key, group in cloudwatch_logs._log_groups._data.items()
+    }
+    stores = ("destinations", "resource_policies", "log_group_policies", "metric_filters")
+    return {"log_groups": groups, **{name: getattr(cloudwatch_logs, f"_{name}") for name in stores}}
+
+
+class Logs:
+    """Notes the events that are appended to streams."""
+
+    def __init__(self, book: Journal, settings: Settings) -> None:
+        self._journal, self._settings = book, settings
+        self._homes: dict[int, tuple[Any, list[Any]]] = {}
+        self._saved: set[tuple[Any, ...]] = set()
+        self._number = itertools.count()
+
+    def appended(self, stream: Any, events: list[Any]) -> None:
+        home = self._home(stream)
+        if home is None or not events:
+            return
+        text = json.dumps([*home, stream["creationTime"], events])
+        self._journal.mark(KIND, f"{next(self._number):016x}", lambda: text)
+
+    def _home(self, stream: Any) -> list[Any] | None:
+        known = self._homes.get(id(stream))
+        if known is not None and known[0] is stream:
+            return known[1]
+        for (account, region, group_name), group in list(cloudwatch_logs._log_groups._data.items()):
+            for name, found in list(group["streams"].items()):
+                if found is stream:
+                    home = [account, region, group_name, group["creationTime"], name]
+                    self._homes[id(stream)] = (stream, home)
+                    self._remember_group(home[:4])
+                    return home
+        return None
+
+    def _remember_group(self, group: list[Any]) -> None:
+        """Lambda makes log groups without a request: save the settings when one is first seen."""
+        if tuple(group) not in self._saved:
+            self._saved.add(tuple(group))
+            self._settings.save("cloudwatch_logs")
+
+    def restore(self) -> None:
+        """Put the events back into their streams. Entries of groups that are no more are dropped."""
+        for key, text in self._journal.load(KIND):
+            account, region, group_name, group_made, name, made, events = json.loads(text)
+            group = cloudwatch_logs._log_groups._data.get((account, region, group_name))
+            self._number = itertools.count(int(key, 16) + 1)
+            if group is None or group["creationTime"] != group_made:
+                self._journal.mark(KIND, key, lambda: None)
+                continue
+            stream = group["streams"].setdefault(
+                name, {"events": [], "creationTime": made, **_NEW_STREAM}
+            )
+            self._saved.add((account, region, group_name, group_made))
+            _stock_append(stream, events)
+
+    def install(self) -> None:
+        def append(stream: Any, events: list[Any]) -> None:
+            _stock_append(stream, events)
+            self.appended(stream, events)
+
+        cloudwatch_logs._append_log_events = append
