@@ -1,0 +1,125 @@
+"""What is there now: every resource that is declared, and what is ours but no longer declared.
+
+Everything is read live and in parallel; there is no state file. Ours is what carries our tags (asked of the tagging
+API, which lags and also lists what was just deleted, so each find is read before it is believed), roles by their path,
+and what hangs on any of these: permissions, mappings, subscriptions. Left out: notification entries of buckets that
+the pipeline doesn't know, because nothing marks the bucket.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from imgpipe import cloud
+from imgpipe.deploy.providers import anchor, provider
+from imgpipe.deploy.providers.iam import Roles
+from imgpipe.deploy.providers.site import Site, last
+from imgpipe.deploy.resources import Key, Kind, Resource
+
+T = TypeVar("T")
+
+READERS = 16
+
+_HANGS_ON: dict[Kind, tuple[Kind, ...]] = {
+    "function": ("permission", "mapping", "async_invoke"),
+    "topic": ("subscription",),
+}
+"""What is read by the name of its function or topic, whether any is declared or not."""
+
+_TAGGED: dict[str, Kind] = {
+    "s3": "bucket",
+    "sns": "topic",
+    "sqs": "queue",
+    "dynamodb": "table",
+    "lambda": "function",
+}
+"""By an ARN's service. Log groups, alarms and roles are found by name instead (see their providers)."""
+
+
+class Spot(NamedTuple):
+    """Where a read looks: all that one kind's provider yields for one anchor."""
+
+    kind: Kind
+    anchor: str
+
+
+def observe(site: Site, declared: Mapping[Key, Resource]) -> dict[Key, Resource]:
+    """Return everything of the pipeline that exists: what is `declared`, and leftovers. Only reads."""
+    spots = set(_spots(site, declared))
+    _make_clients(site, spots)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="observe") as pool:
+        finds = [
+            pool.submit(_explained, "what is tagged", lambda: list(_tagged(site))),
+            pool.submit(_explained, "roles", lambda: list(Roles(site).strays(declared))),
+        ]
+        there = _read(pool, site, spots, declared)
+        strays = [key for find in finds for key in find.result() if key not in declared]
+        there |= _read(pool, site, set(_around(strays)) - spots, declared)
+    return there
+
+
+def _read(
+    pool: ThreadPoolExecutor, site: Site, spots: Iterable[Spot], declared: Mapping[Key, Resource]
+) -> dict[Key, Resource]:
+    by_spot: dict[Spot, dict[Key, Resource]] = defaultdict(dict)
+    for resource in declared.values():
+        by_spot[Spot(resource.key.kind, anchor(site, resource))][resource.key] = resource
+
+    def read(spot: Spot) -> list[Resource]:
+        return _explained(
+            f"{spot.kind} {spot.anchor}",
+            lambda: list(provider(site, spot.kind).read(spot.anchor, by_spot.get(spot, {}))),
+        )
+
+    reads: list[Future[list[Resource]]] = [pool.submit(read, spot) for spot in sorted(spots)]
+    return {resource.key: resource for done in reads for resource in done.result()}
+
+
+def _spots(site: Site, declared: Mapping[Key, Resource]) -> Iterator[Spot]:
+    for resource in declared.values():
+        yield Spot(resource.key.kind, anchor(site, resource))
+    yield from _around(declared)
+    yield Spot("alarm", site.prefix)
+    yield Spot("log_group", f"/aws/lambda/{site.prefix}")
+
+
+def _around(keys: Iterable[Key]) -> Iterator[Spot]:
+    """Yield where to look for each of `keys` and for what hangs on it."""
+    for key in keys:
+        for kind in _HANGS_ON.get(key.kind, ()):
+            yield Spot(kind, key.name)
+        if key.kind in _TAGGED.values() or key.kind == "role":
+            yield Spot(key.kind, key.name)
+
+
+def _tagged(site: Site) -> Iterator[Key]:
+    filters = [{"Key": key, "Values": [value]} for key, value in site.tags.items()]
+    pages = site.client("resourcegroupstaggingapi").get_paginator("get_resources")
+    for page in pages.paginate(TagFilters=filters, ResourcesPerPage=100):
+        for found in page["ResourceTagMappingList"]:
+            arn: str = found["ResourceARN"]
+            kind = _TAGGED.get(arn.split(":")[2])
+            if kind and _is_top_level(arn):
+                yield Key(kind, last(arn))
+
+
+def _is_top_level(arn: str) -> bool:
+    """Tell a function from an event source mapping, and a table from its backup."""
+    resource = arn.split(":", 5)[5]
+    return "event-source-mapping" not in resource and resource.count("/") <= 1
+
+
+def _make_clients(site: Site, spots: Iterable[Spot]) -> None:
+    """Make each client once, here: sixteen threads asking for the first S3 client would wait for one another."""
+    for kind in {spot.kind for spot in spots}:
+        provider(site, kind)
+
+
+def _explained(what: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except Exception as error:
+        raise cloud.explain(error, f"reading {what}") from error
