@@ -1,7 +1,9 @@
-"""A cloud in dictionaries, with the methods of `imgpipe.runtime.store.Store`, for tests of everything above it.
+"""A cloud in dictionaries, with the methods of `imgpipe.runtime.store.Store`, for tests of
+everything above it.
 
-It keeps what the real one keeps (versions, revisions, the order of messages) and can be told to fail: `break_on` makes
-the next calls of a method raise, which is how tests reach the states that a crash leaves behind.
+It keeps what the real one keeps (versions, revisions, the order of messages) and can be told to
+fail: `break_on` makes the next calls of a method raise, which is how tests reach the states that a
+crash leaves behind.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from imgpipe.runtime.settings import Settings
-from imgpipe.runtime.store import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imgpipe.runtime.store import Outgoing
 
 
 class Broken(Exception):

@@ -2,9 +2,9 @@
 `imgpipe.errors`.
 
     Exception
-    ├── Rejected      for good: the upload itself is at fault. Goes to the `rejected` queue with its reason
+    ├── Rejected      for good: the upload itself is at fault. It goes to the `rejected` queue
     ├── Transient     for now: try again, then the dead-letter queue
-    └── Malformed     the message is none of ours. Tried again, so that it ends, whole, in the dead-letter queue
+    └── Malformed     the message is none of ours. Tried again, so that it ends in the dead letters
 
 Anything else that is raised counts as Transient: a fault of ours or of the cloud must never cost a
 customer's upload.

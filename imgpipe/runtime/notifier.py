@@ -121,9 +121,8 @@ def _described(end: dict[str, Any]) -> str:
     parts = [size(end.get("size") or 0)]
     if facts.get("width"):
         parts.insert(0, f"{facts['width']} x {facts['height']} pixels")
-    return (
-        f"The original: {', '.join(parts)}{' ' + facts['format'] if facts.get('format') else ''}."
-    )
+    kind = f" {facts['format'].upper()}" if facts.get("format") else ""
+    return f"The original: {', '.join(parts)}{kind}."
 
 
 def _made(outputs: dict[str, dict[str, Any]]) -> list[str]:

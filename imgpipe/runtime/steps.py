@@ -13,7 +13,7 @@ replaced by a version that has its own event, is acknowledged without a word.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ class _Worker:
             self.settings,
             code_hash=code_hash(),
             request_id=self.request_id,
-            nonce=secrets.token_hex(4),
+            nonce=os.urandom(4).hex(),
         )
         self._log_start(job)
         started = time.monotonic()

@@ -2,7 +2,7 @@
 clock.
 
     opening     what is it (by content), how large, within the limits?   no pixel is decoded
-    decoding    as few pixels as the largest variant needs, made 8-bit L, RGB or RGBA, upright and sRGB
+    decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright, sRGB
     geometry    where each variant's pixels come from and how large it gets: arithmetic only
     rendering   every variant from the next larger one, filtered, encoded
     facts       what is told about the picture: size, camera, place, colours

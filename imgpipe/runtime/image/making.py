@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime.image import facts, filters
+from imgpipe.runtime.image import facts
 from imgpipe.runtime.image.decoding import decode
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_size, place
 from imgpipe.runtime.image.opening import open_image
@@ -80,6 +80,8 @@ def _filtered(
     """Apply a step's filters once, at the size of its largest variant, and make the smaller ones
     from that.
     """
+    from imgpipe.runtime.image import filters  # only functions that filter pay for the import
+
     size = base_size([placement for _, placement in placed], original)
     size = (min(size[0], base.width), min(size[1], base.height))
     return render(filters.apply(resize(base, size), _filters(settings)), placed, original)
