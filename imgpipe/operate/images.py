@@ -28,6 +28,11 @@ def candidates(prefix: str, key: str) -> tuple[str, ...]:
     return (key, whole) if prefix and key.startswith(prefix) else (whole,)
 
 
+def listing_prefix(prefix: str, wanted: str) -> str:
+    """Return what the full keys begin with when a person asks for those that begin with `wanted`."""
+    return wanted if prefix and wanted.startswith(prefix) else f"{prefix}{wanted}"
+
+
 def short(prefix: str, key: str) -> str:
     """Return `key` as people call it, without the prefix."""
     return key.removeprefix(prefix) or key

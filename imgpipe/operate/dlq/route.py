@@ -49,6 +49,14 @@ class NoWay:
 
 
 Route = ToQueue | ToFunction | NoWay
+POINTLESS = "the code and the settings that rejected it are unchanged; --force sends it all the same"
+
+
+def chosen(graph: Graph, letter: Letter, *, force: bool) -> Route:
+    """Return the way back, unless it would lead to the same rejection again."""
+    if not force and would_fail_again(graph, letter):
+        return NoWay(POINTLESS)
+    return route(graph, letter)
 
 
 def route(graph: Graph, letter: Letter) -> Route:

@@ -12,8 +12,9 @@ from typing import Any
 
 from imgpipe.cloud import explain
 from imgpipe.errors import CloudError, UsageError
+from imgpipe.operate.dlq import choose, queues
+from imgpipe.operate.dlq.choose import Choice
 from imgpipe.operate.dlq.letters import Home
-from imgpipe.operate.dlq.queues import branch_of
 from imgpipe.operate.project import Project
 
 POLL_S = 0.5
@@ -29,12 +30,21 @@ class Progress:
     done: bool
 
 
+def movable(project: Project, choice: Choice) -> list[Home]:
+    """Return the queues that SQS can empty by itself and that `choice` means; all that have one, if it names none."""
+    homes = choose.homes_for(queues.homes(project.graph), choice)
+    if choice.queue or choice.step:
+        return [home for home in homes if not home.holds_rejected or choice.queue == home.name]
+    owners = {home.name: queues.branch_of(project.graph, home.branch) for home in homes}
+    return [home for home in homes if (owner := owners[home.name]) is not None and owner.queue is not None]
+
+
 def move(project: Project, home: Home, sleep: Callable[[float], None]) -> Iterator[Progress]:
     """Start or join the move of a whole dead-letter queue; yield progress until it ends.
 
     Raises UsageError where AWS has no such move, CloudError when it failed or was cancelled.
     """
-    branch = branch_of(project.graph, home.branch)
+    branch = queues.branch_of(project.graph, home.branch)
     if branch is None or branch.queue is None:
         raise UsageError(
             f"queue {home.name}",

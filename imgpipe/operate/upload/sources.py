@@ -73,14 +73,41 @@ def refuse_collisions(paths: Sequence[str]) -> None:
             files[root.name] = root.path
 
 
-def find(paths: Sequence[str], prefix: str) -> Iterator[Source | NotSent]:
-    """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their names."""
+def target(prefix: str, below: str) -> str:
+    """Return the key that uploads go under. Raises UsageError for a `below` that S3 can't have in a key."""
+    under = images.upload_prefix(prefix, below)
+    if fault := images.key_fault(under.strip("/")):
+        raise UsageError(f"prefix {below!r}", fault)
+    return under
+
+
+def find(paths: Sequence[str], prefix: str, suffixes: Sequence[str] = ()) -> Iterator[Source | NotSent]:
+    """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their names.
+
+    Where the pipeline hears of some `suffixes` only, a file with another would lie there unnoticed: not sent.
+    """
     for root in roots(paths):
         key = f"{prefix}{root.name}"
-        if root.is_folder:
-            yield from _folder(root.path, key, ())
-        else:
-            yield _file(root.path, key)
+        found = _folder(root.path, key, ()) if root.is_folder else iter([_file(root.path, key)])
+        yield from (_heard(item, suffixes) for item in found)
+
+
+def count(found: Iterator[Source | NotSent]) -> tuple[int, int]:
+    """Return how many files there are to send, and their bytes."""
+    files = size = 0
+    for item in found:
+        if isinstance(item, Source):
+            files, size = files + 1, size + item.size
+    return files, size
+
+
+def _heard(item: Source | NotSent, suffixes: Sequence[str]) -> Source | NotSent:
+    spelled = tuple(form for suffix in suffixes for form in (suffix, suffix.upper(), suffix.title()))
+    if isinstance(item, NotSent) or not spelled or item.key.endswith(spelled):
+        return item
+    wanted = ", ".join(suffixes)
+    why = f"its name does not end in {wanted}, so the pipeline would not hear of it"
+    return NotSent(item.path, item.key, "bad_name", why)
 
 
 def _root(path: str) -> Root:

@@ -1,0 +1,307 @@
+"""`upload`, `download`, `metadata`: images in, images and what is known of them out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from imgpipe import errors
+from imgpipe.cli import options, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.upload.send import Progress, Sent
+    from imgpipe.operate.upload.sources import NotSent, Source
+    from imgpipe.operate.wait import Ended
+
+IMAGES = "Images"
+
+
+class ShowByDefault(TyperGroup):
+    """`imgpipe metadata KEY` means `imgpipe metadata show KEY`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=IMAGES)(upload)
+    app.command(rich_help_panel=IMAGES)(download)
+    metadata = typer.Typer(cls=ShowByDefault, no_args_is_help=True)
+    metadata.command("show")(show)
+    metadata.command("list")(list_rows)
+    app.add_typer(
+        metadata,
+        name="metadata",
+        help="What is known of an image, or of many: `metadata KEY` shows one.",
+        rich_help_panel=IMAGES,
+    )
+
+
+Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH…", help="Files, folders and globs.")]
+Key = Annotated[str, typer.Argument(help="The image's key, with or without the pipeline's prefix.")]
+
+
+def upload(
+    paths: Paths = None,
+    prefix: Annotated[
+        str, typer.Option(help="Put the keys below this, inside the pipeline's own prefix.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the keys; send nothing.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until each image is done, rejected or failed.")
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long to wait for an image at most.")] = "5m",
+    abort_stale: Annotated[
+        bool, typer.Option("--abort-stale", help="Abort unfinished uploads that are no longer under way.")
+    ] = False,
+    older_than: Annotated[
+        str, typer.Option(help="With --abort-stale: how long ago the last part came.")
+    ] = "1h",
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Upload files, folders and globs; the keys keep the folder structure.
+
+    photo.jpg becomes incoming/photo.jpg; a folder keeps its own name. Interrupted, run it again: large files go on
+    where they stopped. Exits 1 if any file was not uploaded or, with --wait, any image was not done.
+    """
+    from imgpipe.operate.times import duration
+    from imgpipe.operate.upload import sources
+
+    timeout_s, older_than_s = duration(timeout), duration(older_than)
+    named = paths or []
+    sources.refuse_collisions(named)
+    if not named and not abort_stale:
+        raise errors.UsageError("upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait")
+    if dry_run:
+        _dry_run(named, prefix, env, file, json)
+        return
+    project = _open(file, env)
+    if abort_stale:
+        _abort_stale(project, prefix, older_than_s)
+    if named:
+        _upload(project, named, prefix, timeout_s if wait else None, json)
+
+
+def _open(file: Path, env: str) -> Project:
+    from imgpipe.operate.project import open_project
+
+    return open_project(file, env)
+
+
+def _dry_run(named: list[str], below: str, env: str, file: Path, json: bool) -> None:
+    from imgpipe.cli.views import upload as view
+    from imgpipe.cli.views.json_list import JsonList
+    from imgpipe.deploy import spec
+    from imgpipe.operate.upload import sources
+
+    uploads = spec.load(file, env).uploads
+    fine = True
+    with ExitStack() as stack:
+        listing = stack.enter_context(JsonList()) if json else None
+        for item in sources.find(named, sources.target(uploads.prefix, below), uploads.suffixes):
+            if isinstance(item, sources.NotSent):
+                fine = False
+                render.err().print(view.not_sent_line(item), soft_wrap=True)
+            elif listing:
+                listing.add({"path": item.path, "key": item.key, "size": item.size})
+            else:
+                render.out().print(
+                    f"{render.safe(item.path)} -> {render.safe(item.key)} [dim]({render.size(item.size)})[/]",
+                    soft_wrap=True,
+                )
+    if not fine:
+        raise typer.Exit(errors.FAILED)
+
+
+def _abort_stale(project: Project, below: str, older_than_s: float) -> None:
+    from datetime import UTC, datetime
+
+    from imgpipe.cli.views import words
+    from imgpipe.operate.upload import sources, stale
+
+    count = size = 0
+    target = sources.target(project.graph.prefix, below)
+    for upload_ in stale.abort(project, target, older_than_s, datetime.now(UTC)):
+        count, size = count + 1, size + upload_.size
+        last = words.ago(upload_.last_active)
+        render.err().print(
+            f"aborted: {render.safe(upload_.key)} [dim]({render.size(upload_.size)}, last part {last})[/]",
+            soft_wrap=True,
+        )
+    render.err().print(f"{words.plural(count, 'unfinished upload')} aborted, {render.size(size)} freed")
+
+
+def _upload(project: Project, named: list[str], below: str, timeout_s: float | None, json: bool) -> None:
+    from imgpipe.cli.views import upload as view
+    from imgpipe.cli.views.json_list import JsonList
+    from imgpipe.operate.upload import sources
+
+    suffixes = project.spec.uploads.suffixes
+    target = sources.target(project.graph.prefix, below)
+    files, size = sources.count(sources.find(named, target, suffixes))
+    tally = view.Tally()
+    with ExitStack() as stack:
+        listing = stack.enter_context(JsonList()) if json else None
+        bar = stack.enter_context(view.bar())
+        task = bar.add_task(view.describe(tally, files, bool(timeout_s)), total=size)
+        found = sources.find(named, target, suffixes)
+        for event in _events(project, found, lambda count: bar.advance(task, count), timeout_s):
+            tally.add(event)
+            bar.update(task, description=view.describe(tally, files, timeout_s is not None))
+            _tell(event, listing, waiting=timeout_s is not None)
+    _conclude(tally, project.graph.prefix, show_table=timeout_s is not None and not json)
+
+
+def _events(
+    project: Project, found: Iterable[Source | NotSent], progress: Progress, timeout_s: float | None
+) -> Iterator[Sent | NotSent | Ended]:
+    from imgpipe.operate.upload.run import run
+    from imgpipe.operate.wait import follow
+
+    sent = run(project, found, progress)
+    return sent if timeout_s is None else follow(project, sent, timeout_s)
+
+
+def _tell(event: Sent | NotSent | Ended, listing: Any, *, waiting: bool) -> None:
+    """Say at once what can be said at once; the table of images comes at the end."""
+    from imgpipe.cli.views import upload as view
+    from imgpipe.operate.upload.send import Sent
+    from imgpipe.operate.upload.sources import NotSent
+
+    if isinstance(event, NotSent):
+        render.err().print(view.not_sent_line(event), soft_wrap=True)
+        if listing and event.key:
+            listing.add(view.not_sent_json(event))
+    elif isinstance(event, Sent):
+        if listing and not waiting:
+            listing.add(view.sent_json(event))
+        elif not waiting:
+            render.out().print(view.sent_line(event), soft_wrap=True)
+    elif listing:
+        listing.add(event.as_json())
+
+
+def _conclude(tally: Any, prefix: str, *, show_table: bool) -> None:
+    from imgpipe.cli.views import upload as view
+
+    if show_table and tally.ends:
+        render.out().print(view.table(tally))
+        if more := view.left_out(tally):
+            render.err().print(more)
+    render.err().print(view.summary(tally), soft_wrap=True)
+    for line in view.hints(view.next_commands(tally, prefix)):
+        render.err().print(line, soft_wrap=True)
+    if not tally.all_well:
+        raise typer.Exit(errors.FAILED)
+
+
+def download(
+    key: Key,
+    variant: Annotated[
+        str | None, typer.Option("--variant", "-v", help="A variant, such as thumb; the original otherwise.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file or folder to write to.", dir_okay=True)
+    ] = None,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Download an image's original or one of its variants."""
+    from imgpipe.cli.views import upload as view
+    from imgpipe.operate import download as verb
+
+    project = _open(file, env)
+    found = verb.find(project, key, variant)
+    target = verb.place(found, out)
+    with view.bar() as bar:
+        task = bar.add_task(render.safe(target.name), total=None)
+        size = verb.fetch(
+            project, found, target, lambda so_far, whole: bar.update(task, completed=so_far, total=whole)
+        )
+    if json:
+        render.print_json({"path": str(target), "bucket": found.bucket, "key": found.key, "size": size})
+    else:
+        render.out().print(f"{render.safe(target)} [dim]({render.size(size)})[/]", soft_wrap=True)
+
+
+def show(
+    key: Key,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show all that is known of an image: its steps, variants, camera and colours."""
+    from imgpipe.operate import metadata
+
+    project = _open(file, env)
+    row = metadata.show(project, key)
+    if json:
+        render.print_json(row)
+        return
+    from imgpipe.cli.views import metadata as view
+
+    for part in view.show(row, project.graph.prefix):
+        render.out().print(part)
+
+
+Status = Annotated[
+    list[str] | None,
+    typer.Option(help="done, rejected, failed, in_flight or removed; may be given again. All but removed otherwise."),
+]
+Moment = Annotated[str | None, typer.Option(help="A date, a time or an age: 2026-11-21, 2026-11-21T07:00, 3h.")]
+
+
+def list_rows(
+    status: Status = None,
+    since: Moment = None,
+    until: Moment = None,
+    prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """List images, the latest upload first, by status, date and prefix."""
+    from datetime import UTC, datetime
+
+    from imgpipe.operate import images, rows, times
+
+    now = datetime.now(UTC)
+    first, last = (times.moment(text, now) if text else None for text in (since, until))
+    wanted = _statuses(status)
+    project = _open(file, env)
+    key_prefix = images.listing_prefix(project.graph.prefix, prefix)
+    found = rows.by_status(project, wanted, since=first, until=last, prefix=key_prefix, limit=limit)
+    if json:
+        from imgpipe.cli.views.json_list import JsonList
+
+        with JsonList() as listing:
+            for row in found:
+                listing.add(row)
+        return
+    from imgpipe.cli.views import metadata as view
+
+    for page in view.pages(found, render.out().width):
+        render.out().print(page)
+
+
+def _statuses(wanted: list[str] | None) -> tuple[str, ...]:
+    from imgpipe.operate.rows import STATUSES
+
+    chosen = tuple(dict.fromkeys(word.replace("-", "_") for word in wanted or ()))
+    for word in chosen:
+        if word not in STATUSES:
+            raise errors.UsageError(f"status {word!r}", f"it is one of {', '.join(STATUSES)}")
+    return chosen or tuple(word for word in STATUSES if word != "removed")

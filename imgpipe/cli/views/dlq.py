@@ -1,0 +1,173 @@
+"""How dead letters look: many as a table, one as a page, a move as its summary."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cli import render
+from imgpipe.cli.views import words
+from imgpipe.operate.dlq.letters import Letter, parse
+from imgpipe.operate.dlq.mover import Outcome
+from imgpipe.operate.dlq.route import NoWay, Route
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+ID_SHOWN = 8
+"""Characters of an id in a table; every command takes an id cut short."""
+
+
+def table(letters: Sequence[Letter], width: int) -> Table:
+    """Return letters as a table; where there is room, with the queue and the receives."""
+    if width >= 120:
+        return _wide(letters)
+    made = render.table("id", "step", "key", "why", "since", "kept for")
+    for letter in letters:
+        made.add_row(
+            render.safe(letter.id[:ID_SHOWN]),
+            render.safe(letter.step),
+            render.safe(letter.key or "-"),
+            _why(letter),
+            words.short_time(letter.first_seen),
+            _kept(letter),
+        )
+    return made
+
+
+def _wide(letters: Sequence[Letter]) -> Table:
+    made = render.table(
+        "id", "queue", "step", "key", "error", "reason", "since", "kept for", "receives", right=("receives",)
+    )
+    for letter in letters:
+        made.add_row(
+            render.safe(letter.id[:ID_SHOWN]),
+            render.safe(letter.queue),
+            render.safe(letter.step),
+            render.safe(letter.key or "-"),
+            render.safe(letter.error or "unknown"),
+            render.safe(letter.reason),
+            words.short_time(letter.first_seen),
+            _kept(letter),
+            str(letter.receives),
+        )
+    return made
+
+
+def _why(letter: Letter) -> str:
+    told = [text for text in (letter.error, letter.reason) if text]
+    return render.safe(": ".join(told) or "unknown: see the log")
+
+
+def _kept(letter: Letter) -> str:
+    """Return how long the letter is still kept; red when it is less than a day."""
+    from datetime import UTC, datetime
+
+    left = (letter.expires - datetime.now(UTC)).total_seconds()
+    text = render.age(max(left, 0))
+    return f"[red]{text}[/]" if left < 86_400 else text
+
+
+def page(letter: Letter, route: Route) -> Iterator[RenderableType]:
+    """Yield the parts of one letter's page."""
+    from rich.table import Table
+
+    yield f"[bold]{render.safe(letter.id)}[/]"
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for label, text in _lines(letter, route).items():
+        if text:
+            made.add_row(label, text)
+    yield made
+    yield ""
+    yield "[dim]message[/]"
+    yield _body(letter)
+
+
+def _lines(letter: Letter, route: Route) -> dict[str, str]:
+    way = route.why if isinstance(route, NoWay) else route.branch
+    return {
+        "queue": render.safe(letter.queue),
+        "step": render.safe(letter.step),
+        "key": render.safe(letter.key or ""),
+        "version": render.safe(letter.version_id or ""),
+        "error": render.safe(letter.error or "unknown"),
+        "reason": render.safe(letter.reason),
+        "message": render.safe(letter.message),
+        "first seen": f"{words.short_time(letter.first_seen)} ({words.ago(letter.first_seen)})",
+        "kept until": f"{words.short_time(letter.expires)} ({words.ago(letter.expires)})",
+        "receives": str(letter.receives),
+        "came from": letter.kind,
+        "goes to": render.safe(way),
+        "code": render.safe(letter.code_hash),
+        "settings": render.safe(letter.settings_hash),
+    }
+
+
+def _body(letter: Letter) -> str:
+    document = parse(letter.body)
+    if not document:
+        return render.safe(letter.body)
+    lines = json.dumps(_unfolded(document), indent=2, ensure_ascii=False).splitlines()
+    return "\n".join(render.safe(line) for line in lines)
+
+
+def _unfolded(value: Any) -> Any:
+    """Return `value` with JSON texts inside it opened, so that an event within an envelope can be read."""
+    if isinstance(value, dict):
+        return {name: _unfolded(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_unfolded(each) for each in value]
+    return _unfolded(parse(value)) if isinstance(value, str) and parse(value) else value
+
+
+def letter_json(letter: Letter, route: Route) -> dict[str, Any]:
+    return {
+        **letter.as_json(),
+        "message": letter.message or None,
+        "version_id": letter.version_id,
+        "kind": letter.kind,
+        "goes_to": None if isinstance(route, NoWay) else route.branch,
+        "body": parse(letter.body) or letter.body,
+    }
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    said = {"status": outcome.status, "to": outcome.to or None, "why": outcome.why or None}
+    return {**outcome.letter.as_json(), **said}
+
+
+def problem_line(outcome: Outcome) -> str:
+    """Return why one letter was not moved."""
+    letter = outcome.letter
+    why = outcome.why or "somebody else holds it, moved it or deleted it meanwhile"
+    about = render.safe(letter.key or letter.step)
+    return f"[yellow]{outcome.status}:[/] {letter.id[:ID_SHOWN]} {about}: {render.safe(why)}"
+
+
+def summary(outcomes: Iterable[Outcome]) -> str:
+    """Return one line: `3 letters moved: 2 to enhance, 1 to thumbs · 1 left`."""
+    tally = Counter((outcome.status, outcome.to) for outcome in outcomes)
+    moved = {to: count for (status, to), count in sorted(tally.items()) if status == "moved"}
+    where = ", ".join(f"{count:,} to {to}" for to, count in moved.items())
+    parts = [f"{words.plural(sum(moved.values()), 'letter')} moved{': ' + where if where else ''}"]
+    for status in ("left", "failed", "gone"):
+        count = sum(number for (it, _), number in tally.items() if it == status)
+        if count:
+            parts.append(f"{count:,} {status}")
+    return " · ".join(parts)
+
+
+def plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
+    """Return where each letter would go."""
+    made = render.table("id", "step", "key", "why it failed", "would go to")
+    for letter, route in routes:
+        way = f"[yellow]stays:[/] {render.safe(route.why)}" if isinstance(route, NoWay) else render.safe(route.branch)
+        made.add_row(
+            letter.id[:ID_SHOWN], render.safe(letter.step), render.safe(letter.key or "-"), _why(letter), way
+        )
+    return made

@@ -1,0 +1,34 @@
+"""A JSON list on stdout, written as its members come: a million of them need no memory, and a pipe reads along."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import TracebackType
+from typing import Any
+
+
+class JsonList:
+    """A list under way. What was written stays valid JSON also when an error or Ctrl-C ends it early."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __enter__(self) -> JsonList:
+        return self
+
+    def add(self, value: Any) -> None:
+        sys.stdout.write(",\n" if self._count else "[\n")
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+        sys.stdout.write("\n".join(f"  {line}" for line in text.splitlines()))
+        self._count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, BrokenPipeError):
+            sys.stdout.write("\n]\n" if self._count else "[]\n")
+            sys.stdout.flush()

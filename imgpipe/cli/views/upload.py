@@ -1,0 +1,164 @@
+"""How an upload looks: a bar while it runs, a line a file, and, when waited for, a table of how the images ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cli import render
+from imgpipe.cli.views import words
+from imgpipe.operate import images
+from imgpipe.operate.upload.send import Sent
+from imgpipe.operate.upload.sources import NotSent
+from imgpipe.operate.wait import Ended
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress
+    from rich.table import Table
+
+MOST_DONE, MOST_OTHERS = 50, 500
+"""Rows of the table: enough to read; all others are in the summary, and all of them in --json."""
+
+
+@dataclass
+class Tally:
+    """What has happened so far, in bounded memory."""
+
+    started: float = field(default_factory=time.monotonic)
+    sent: int = 0
+    sent_bytes: int = 0
+    resumed_bytes: int = 0
+    not_sent: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    shown_done: list[Ended] = field(default_factory=list)
+    shown_others: list[Ended] = field(default_factory=list)
+
+    def add(self, event: Sent | NotSent | Ended) -> None:
+        match event:
+            case Sent():
+                self.sent += 1
+                self.sent_bytes += event.size
+                self.resumed_bytes += event.resumed
+            case NotSent():
+                self.not_sent += 1
+            case Ended():
+                self.ends[event.status] = self.ends.get(event.status, 0) + 1
+                self._keep(event)
+
+    def _keep(self, image: Ended) -> None:
+        kept, most = (
+            (self.shown_done, MOST_DONE) if image.status == "done" else (self.shown_others, MOST_OTHERS)
+        )
+        if len(kept) < most:
+            kept.append(image)
+
+    @property
+    def all_well(self) -> bool:
+        return not self.not_sent and set(self.ends) <= {"done"}
+
+
+def bar() -> Progress:
+    """Return a progress bar on stderr; it shows nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=render.err(),
+        transient=True,
+        disable=not render.err().is_terminal,
+    )
+
+
+def describe(tally: Tally, files: int, waiting: bool) -> str:
+    if not waiting:
+        return f"{tally.sent} of {words.plural(files, 'file')}"
+    return f"{tally.sent} of {files} sent, {sum(tally.ends.values())} ended"
+
+
+def sent_line(sent: Sent) -> str:
+    resumed = f", {render.size(sent.resumed)} of it by an earlier run" if sent.resumed else ""
+    return f"{render.safe(sent.path)} -> {render.safe(sent.key)} [dim]({render.size(sent.size)}{resumed})[/]"
+
+
+def not_sent_line(item: NotSent) -> str:
+    return f"[red]not uploaded:[/] {render.safe(item.path)}: {render.safe(item.why)}"
+
+
+def sent_json(sent: Sent) -> dict[str, Any]:
+    return {
+        "key": sent.key,
+        "status": "uploaded",
+        "reason": None,
+        "path": sent.path,
+        "version_id": sent.version_id,
+        "etag": sent.etag,
+        "size": sent.size,
+    }
+
+
+def not_sent_json(item: NotSent) -> dict[str, Any]:
+    status = "rejected" if item.reason == "empty_file" else "failed"
+    return {
+        "key": item.key,
+        "status": status,
+        "reason": item.reason,
+        "outputs": {},
+        "ms": None,
+        "path": item.path,
+        "message": item.why,
+    }
+
+
+def summary(tally: Tally) -> str:
+    """Return the last line: what was sent at what rate, and how the images ended."""
+    seconds = max(time.monotonic() - tally.started, 0.001)
+    rate = render.size((tally.sent_bytes - tally.resumed_bytes) / seconds)
+    took = f"{render.size(tally.sent_bytes)} in {seconds:.1f} s"
+    parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took} ({rate}/s)"]
+    parts += [f"{count:,} {words.status(status)}" for status, count in sorted(tally.ends.items())]
+    if tally.not_sent:
+        parts.append(f"[red]{tally.not_sent:,} not uploaded[/]")
+    return " · ".join(parts)
+
+
+def table(tally: Tally) -> Table:
+    """Return the images as a table: those that need attention last, where the eye rests."""
+    made = render.table("key", "status", "ms", "variants", "reason", right=("ms",))
+    for image in [*sorted(tally.shown_done, key=lambda it: it.key), *tally.shown_others]:
+        made.add_row(
+            render.safe(image.key),
+            words.status(image.status),
+            f"{image.ms:,}" if image.ms is not None else "",
+            render.safe(", ".join(image.outputs)),
+            render.safe(image.reason or ""),
+        )
+    return made
+
+
+def left_out(tally: Tally) -> str:
+    shown = len(tally.shown_done) + len(tally.shown_others)
+    hidden = sum(tally.ends.values()) - shown
+    return f"… and {words.plural(hidden, 'image')} more; --json lists all" if hidden else ""
+
+
+def next_commands(tally: Tally, prefix: str) -> list[str]:
+    """Return what to run about the images that weren't done, a command for each kind of end."""
+    wanted = {"rejected": "dlq list --key", "failed": "dlq list --key", "pending": "metadata show"}
+    found: dict[str, str] = {}
+    for image in tally.shown_others:
+        verb = wanted[image.status]
+        key = images.short(prefix, image.key)
+        found.setdefault(image.status, words.command("imgpipe", *verb.split(), key))
+    return list(dict.fromkeys(found.values()))
+
+
+def hints(commands: list[str]) -> list[RenderableType]:
+    return [f"[cyan]next:[/] {render.safe(line)}" for line in commands]
