@@ -1,4 +1,5 @@
-"""When a person is told. Every alarm speaks to the `alarms` topic, which the addresses under `notify.failed` hear.
+"""When a person is told. Every alarm speaks to the `alarms` topic, which the addresses under
+`notify.failed` hear.
 
 SQS gives no numbers for a queue that nobody used for six hours: missing data means "nothing wrong".
 An alarm on a dead-letter queue has the queue's own name, so that one finds the other.
@@ -6,11 +7,15 @@ An alarm on a dead-letter queue has the queue's own name, so that one finds the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from imgpipe.deploy.names import ALARMS, REJECTED
 from imgpipe.deploy.resources import Alarm, Queue
-from imgpipe.deploy.wiring import Branch, Build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.deploy.wiring import Branch, Build
 
 ERRORS_PERIOD_S = 300
 
@@ -97,7 +102,7 @@ def _rejections(build: Build) -> Alarm:
         period_s=rate.period_s,
         evaluation_periods=1,
         datapoints_to_alarm=1,
-        threshold=float(rate.count),
+        threshold=float(rate.times),
         comparison="GreaterThanOrEqualToThreshold",
         action=build.names.part(ALARMS),
     )

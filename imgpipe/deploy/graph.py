@@ -1,32 +1,37 @@
 """What a pipeline consists of: Spec -> Graph, a pure function. Start here to see the whole system.
 
-    uploads bucket --created--> `uploaded` topic --+--> function (thumbs)                      directly
-                                                   +--> queue --> function (enhance, images)   buffered
+    uploads bucket --created--> `uploaded` topic --+--> function (thumbs)
+                                                   +--> queue --> function (enhance, images)
                                                    +--> notifier --> `notices` topic --> people
                    --removed--> `removed` topic -----> queue --> tidy
-    every step --> `results` queue --> writer --> table, `completed` topic (--> notifier), tidy's queue
-    what can't work --> `rejected` queue; what didn't --> the branch's dead-letter queue; alarms --> `alarms` topic
+    every step --> `results` queue --> writer --> table, `completed` topic, tidy's queue
+    what can't work --> `rejected` queue; what didn't --> the branch's dead-letter queue
+    alarms --> `alarms` topic --> people
 
-The parts are built in `wiring` (branches, the house's own functions) and `alarms`; this module puts them together and
-answers questions about the whole. Nothing here calls AWS: the account and Region may be symbolic text. Functions run
-on python3.13 on AWS; the embedded cloud runs them on this machine's own Python and processor.
+The parts are built in `wiring` (branches, the house's own functions) and `alarms`; this module puts
+them together and answers questions about the whole. Nothing here calls AWS: the account and Region
+may be symbolic text. Functions run on python3.13 on AWS; the embedded cloud runs them on this
+machine's own Python and processor.
 """
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy import alarms, wiring
-from imgpipe.deploy.model import Spec
 from imgpipe.deploy.names import Names
-from imgpipe.deploy.resources import Alarm, Function, Key, Place, Resource
+from imgpipe.deploy.resources import Key, Place, Resource
 from imgpipe.deploy.wiring import Branch, Build, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from imgpipe.deploy.model import Spec
 
 R = TypeVar("R", bound=Resource)
 
@@ -39,8 +44,8 @@ LAMBDA_RUNTIME = "python3.13"
 class Graph:
     """Every resource of a pipeline in one environment, and the names that operators ask for.
 
-    `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last. `topics` and `queues` map
-    short names (`uploaded`, `enhance-dlq`) to full ones.
+    `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last. `topics`
+    and `queues` map short names (`uploaded`, `enhance-dlq`) to full ones.
     """
 
     pipeline: str
@@ -62,7 +67,9 @@ class Graph:
         return tuple(resource for resource in self.resources.values() if isinstance(resource, kind))
 
     def outputs(self) -> dict[str, str]:
-        """Return what `imgpipe outputs` prints: a name for each thing that another tool may want to talk to."""
+        """Return what `imgpipe outputs` prints: a name for each thing that another tool may want to
+        talk to.
+        """
         made = {
             "uploads_bucket": self.uploads_bucket,
             "variants_bucket": self.variants_bucket,
@@ -81,7 +88,9 @@ class Graph:
 def build(
     spec: Spec, environment: str, *, account: str, region: str, code_hashes: Mapping[str, str]
 ) -> Graph:
-    """Return every resource of `spec` in `environment`. `code_hashes` maps a Lambda source folder to its hash."""
+    """Return every resource of `spec` in `environment`. `code_hashes` maps a Lambda source folder
+    to its hash.
+    """
     names = Names(spec.name, environment, Place(account, region))
     made = Build(spec, names, code_hashes, host_of(spec, environment))
     wiring.wire(made)

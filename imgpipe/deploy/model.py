@@ -1,14 +1,17 @@
-"""The sections of pipeline.yaml as frozen values: what may be written, its defaults, and the limits of one value.
+"""The sections of pipeline.yaml as frozen values: what may be written, its defaults, and the limits
+of one value.
 
-What only shows when values are seen together is in `rules`; what only shows in names and documents is in `limits`.
-Decided here:
+What only shows when values are seen together is in `rules`; what only shows in names and documents
+is in `limits`. Decided here:
 
-- `lambda` in a step is either a folder (`lambdas/mine`) or a mapping of the same settings as the pipeline's `lambda`,
-  with the folder under `source`. Steps that share a group share the function, so they mustn't disagree.
-- `concurrency` means "so many at once" on both routes: the mapping's maximum concurrency for `via: queue`, the
-  function's reserved concurrency for `via: function`. `reserved` also reserves for a function behind a queue.
-- `writer` and `notifier` move short messages: they take timeout, retries and the like from `lambda`, but not its
-  memory or concurrency, which are there for pictures.
+- `lambda` in a step is either a folder (`lambdas/mine`) or a mapping of the same settings as the
+  pipeline's `lambda`, with the folder under `source`. Steps that share a group share the function,
+  so they mustn't disagree.
+- `concurrency` means "so many at once" on both routes: the mapping's maximum concurrency for `via:
+  queue`, the function's reserved concurrency for `via: function`. `reserved` also reserves for a
+  function behind a queue.
+- `writer` and `notifier` move short messages: they take timeout, retries and the like from
+  `lambda`, but not its memory or concurrency, which are there for pictures.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ from imgpipe.deploy.units import (
 
 DAY = 86_400
 MAX_PREFIX = 512
+OVERRIDABLE = ("uploads", "steps", "notify", "lambda", "table", "alarms")
+"""The sections that an environment may lay something over: all but the pipeline's identity."""
 
 Yes = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
@@ -82,7 +87,8 @@ def _prefix(text: str) -> str:
         not re.fullmatch(r"[A-Za-z0-9_.-][A-Za-z0-9_./-]*/", text) or len(text) > MAX_PREFIX
     ):
         raise ValueError(
-            f"{shown(text)} must be letters, digits, `_`, `.`, `-` and `/`, without a slash in front and with one at the end"
+            f"{shown(text)} must be letters, digits, `_`, `.`, `-` and `/`, without a slash in "
+            "front and with one at the end"
         )
     return text
 
@@ -106,7 +112,8 @@ def _phone(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
         return value
     raise ValueError(
-        f'{shown(value)} is not a phone number; write it in quotes, with the country: "+447700900000"'
+        f"{shown(value)} is not a phone number; "
+        'write it in quotes, with the country: "+447700900000"'
     )
 
 
@@ -125,11 +132,13 @@ def _colour(text: str) -> str:
 
 
 def _filter(item: object) -> object:
-    """Return the mapping form of a filter: `autocontrast` is `{autocontrast: null}`, its own default."""
+    """Return the mapping form of a filter: `autocontrast` is `{autocontrast: true}`, its own
+    default.
+    """
     if isinstance(item, str):
-        return {item: None}
+        return {item: True}
     if isinstance(item, Mapping) and len(item) == 1:
-        return item
+        return {name: True if value is None else value for name, value in item.items()}
     raise ValueError(f"write a filter as its name or as {{name: value}}, not {shown(item)}")
 
 
@@ -203,19 +212,22 @@ class Uploads(Section):
 
 
 class Variant(Section):
-    """A picture made of each upload. Without `height` (or `width`) the other side follows from the original."""
+    """A picture made of each upload. Without `height` (or `width`) the other side follows from the
+    original.
+    """
 
     width: Side | None = None
     height: Side | None = None
     fit: Literal["inside", "cover", "contain", "fill"] = "inside"
-    format: Literal["jpeg", "png", "webp", "avif"] = "jpeg"
+    format: Literal["jpeg", "png", "webp"] = "jpeg"
     quality: Quality = 80
-    enlarge: Yes = False
     background: Colour = "#ffffff"
 
 
 class StepLambda(Section):
-    """A step's own choice of Lambda settings; what it leaves out comes from the pipeline's `lambda`."""
+    """A step's own choice of Lambda settings; what it leaves out comes from the pipeline's
+    `lambda`.
+    """
 
     source: str | None = None
     memory: MemoryMB | None = None
@@ -232,7 +244,7 @@ class StepLambda(Section):
 
 
 class LambdaDefaults(Section):
-    """The settings of every function and of the queue in front of it, unless a step says otherwise."""
+    """The settings of every function and its queue, unless a step says otherwise."""
 
     memory: MemoryMB = 1769
     timeout: Seconds = 60
@@ -249,7 +261,9 @@ class LambdaDefaults(Section):
 
 
 class Step(Section):
-    """What is done with each upload (or removal), and how its events reach the function that does it."""
+    """What is done with each upload (or removal), and how its events reach the function that does
+    it.
+    """
 
     on: Literal["created", "removed"] = "created"
     via: Annotated[Literal["function", "queue"], _not_yet({"worker": "use `via: queue`"})] = "queue"
@@ -291,6 +305,10 @@ class Notify(Section):
     completed: Notice = Notice()
     failed: Notice = Notice()
 
+    @property
+    def kinds(self) -> tuple[tuple[str, Notice], ...]:
+        return (("uploaded", self.uploaded), ("completed", self.completed), ("failed", self.failed))
+
 
 class TableSection(Section):
     billing: Literal["on-demand"] = "on-demand"
@@ -298,7 +316,9 @@ class TableSection(Section):
 
 
 class Alarms(Section):
-    """When a person is told: dead letters, rejected uploads a period, the oldest message's age, errors in 5 minutes."""
+    """When a person is told: dead letters, rejected uploads a period, the oldest message's age,
+    errors in 5 minutes.
+    """
 
     dlq: Count = 1
     rejected: AlarmRate = Rate(10, 3600)
@@ -307,7 +327,9 @@ class Alarms(Section):
 
 
 class Environment(Section):
-    """Where a copy of the pipeline lives. Its other keys are laid over the pipeline's own before this is made."""
+    """Where a copy of the pipeline lives. Its other keys are laid over the pipeline's own before
+    this is made.
+    """
 
     profile: str | None = None
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None

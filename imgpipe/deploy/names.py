@@ -1,14 +1,18 @@
-"""Every name is computed from the pipeline's, the environment's and a part: `photo-studio-prod-enhance`.
+"""Every name is computed from the pipeline's, the environment's and a part:
+`photo-studio-prod-enhance`.
 
-So there is no state file, and two environments or two pipelines never meet. Buckets, whose names are the whole
-world's, carry the account and the Region; roles, which are an account's, carry the Region.
+So there is no state file, and two environments or two pipelines never meet. Buckets, whose names
+are the whole world's, carry the account and the Region; roles, which are an account's, carry the
+Region.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from imgpipe.deploy.resources import Place
+if TYPE_CHECKING:
+    from imgpipe.deploy.resources import Place
 
 CREATED_TOPIC, REMOVED_TOPIC, COMPLETED, NOTICES, ALARMS = (
     "uploaded",
@@ -22,10 +26,13 @@ WRITER, NOTIFIER = "writer", "notifier"
 DLQ_ENDING = "-dlq"
 
 RESERVED = frozenset({RESULTS, REJECTED, WRITER, NOTIFIER, NOTICES})
-"""Parts that the pipeline itself uses; a step or group can't have such a name, or one that ends in `-dlq`."""
+"""Parts that the pipeline itself uses; a step or group can't have such a name, or one that ends in
+`-dlq`.
+"""
 
 OPERATIONS = "ops"
-"""The folder of the variants bucket where imgpipe keeps its own notes; no variant may be called so."""
+"""The folder of the variants bucket where imgpipe keeps its own notes; no variant may be called so.
+"""
 
 
 @dataclass(frozen=True, slots=True)

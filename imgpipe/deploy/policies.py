@@ -1,17 +1,19 @@
 """Policy documents: who may do what to which resource, as canonical JSON text.
 
-Resource policies name the source (`aws:SourceArn`, and `aws:SourceAccount` where the ARN carries no account), so that
-nobody else's bucket, topic or alarm can speak for ours. Role policies list exact actions on exact resources.
-Setting a topic's policy drops AWS's default statement for the owner; same-account callers still come in by their own
-policies, and services by the statements here.
+Resource policies name the source (`aws:SourceArn`, and `aws:SourceAccount` where the ARN carries no
+account), so that nobody else's bucket, topic or alarm can speak for ours. Role policies list exact
+actions on exact resources. Setting a topic's policy drops AWS's default statement for the owner;
+same-account callers still come in by their own policies, and services by the statements here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy.resources import Place, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Statement = dict[str, Any]
 
@@ -80,7 +82,9 @@ def alarms_publish(topic_arn: str, alarms_arn: str, place: Place) -> Statement:
 
 
 def queue(arn: str, topic_arns: Sequence[str] = ()) -> str:
-    """SNS may send to the queue for `topic_arns`; everybody else needs a policy of their own. TLS only."""
+    """SNS may send to the queue for `topic_arns`; everybody else needs a policy of their own. TLS
+    only.
+    """
     statements = [_no_plain_http("sqs:*", [arn])]
     if topic_arns:
         statements.append(
@@ -105,19 +109,16 @@ TRUST_LAMBDA = document(
 
 
 def logs(log_group_arn: str) -> Statement:
-    """Write to one's own log group, which exists: a function that could create it would do so after `down`."""
+    """Write to one's own log group, which exists: a function that could create it would do so after
+    `down`.
+    """
     return allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"])
 
 
 def consume(queue_arn: str) -> Statement:
     return allow(
         "Receive",
-        [
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-        ],
+        ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
         [queue_arn],
     )
 
@@ -131,9 +132,11 @@ def publish(topic_arn: str) -> Statement:
 
 
 def read_uploads(bucket_arn: str, prefix: str) -> list[Statement]:
-    """Read uploads. Without ListBucket a missing object would read as 403 in place of 404."""
+    """Read what an upload's key holds now. Without ListBucket a missing object would read as 403 in
+    place of 404.
+    """
     return [
-        allow("ReadUploads", ["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket_arn}/{prefix}*"]),
+        allow("ReadUploads", ["s3:GetObject"], [f"{bucket_arn}/{prefix}*"]),
         allow("MissingReadsAs404", ["s3:ListBucket"], [bucket_arn]),
     ]
 
@@ -145,7 +148,9 @@ def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
 
 
 def delete_variants(bucket_arn: str, kept: str) -> list[Statement]:
-    """Delete any variant, also of a step that is no longer declared, but nothing in the folder `kept`."""
+    """Delete any variant, also of a step that is no longer declared, but nothing in the folder
+    `kept`.
+    """
     return [
         allow("DeleteVariants", ["s3:DeleteObject"], [f"{bucket_arn}/*"]),
         {

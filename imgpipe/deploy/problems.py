@@ -1,14 +1,17 @@
-"""What is wrong with a pipeline's declaration: where it stands, in plain words, and all of it at once."""
+"""What is wrong with a pipeline's declaration: where it stands, in plain words, and all of it at
+once.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 YamlPath = tuple[str | int, ...]
 """Keys and list positions from the root of pipeline.yaml to a value."""
@@ -41,11 +44,18 @@ class SpecError(UsageError):
         self.file = file
         self.problems = tuple(sorted(set(problems)))
         lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
-        super().__init__("\n       ".join(lines), hint=hint)
+        super().__init__("\n       ".join(_printable(line) for line in lines), hint=hint)
+
+
+def _printable(text: str) -> str:
+    """Return `text` with control characters, which a quoted YAML key may hold, made visible."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def did_you_mean(word: object, known: Sequence[str]) -> str:
-    """Return `; did you mean …?` with the nearest of `known`, or the list of them when none is near."""
+    """Return `; did you mean …?` with the nearest of `known`, or the list of them when none is
+    near.
+    """
     near = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean `{near[0]}`?"

@@ -1,19 +1,23 @@
-"""Steps and the functions that run them: settings in one normal form, their hashes, and the groups they make.
+"""Steps and the functions that run them: settings in one normal form, their hashes, and the groups
+they make.
 
-A step's normal form has every default filled in and nothing that isn't set, so that writing a default out changes no
-hash and no picture is made again for it. The hash covers what decides the pictures and facts, never how a function is
-run: more memory makes no output stale.
+A step's normal form has every default filled in and nothing that isn't set, so that writing a
+default out changes no hash and no picture is made again for it. The hash covers what decides the
+pictures and facts, never how a function is run: more memory makes no output stale.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda
 from imgpipe.deploy.resources import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda
 
 HASH_LENGTH = 12
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
@@ -50,7 +54,7 @@ class Group:
 
 
 def settings(step: Step) -> dict[str, Any]:
-    """Return the normal form of what `step` does, which its function gets and its hash is made of."""
+    """Return the normal form of what `step` does: what its function gets, and is hashed."""
     made: dict[str, Any] = {}
     if step.variants:
         made["variants"] = {
@@ -89,7 +93,9 @@ def source(step: Step) -> str:
 
 
 def groups(spec: Spec) -> tuple[Group, ...]:
-    """Gather the steps into functions. What steps of a group disagree about, `rules` refuses; here the first wins."""
+    """Gather the steps into functions. What steps of a group disagree about, `rules` refuses; here
+    the first wins.
+    """
     gathered: dict[str, dict[str, Step]] = {}
     for name, step in spec.steps.items():
         gathered.setdefault(step.group or name, {})[name] = step
@@ -131,10 +137,6 @@ def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
 
 def sources(spec: Spec) -> tuple[str, ...]:
     """Return the folders of `lambdas/` that this pipeline's functions are built from, sorted."""
-    people = any(
-        notice.addresses
-        for notice in (spec.notify.uploaded, spec.notify.completed, spec.notify.failed)
-    )
-    return tuple(
-        sorted({WRITER, *([NOTIFIER] if people else []), *(group.source for group in groups(spec))})
-    )
+    people = any(notice.addresses for _, notice in spec.notify.kinds)
+    house = {WRITER, NOTIFIER} if people else {WRITER}
+    return tuple(sorted(house | {group.source for group in groups(spec)}))

@@ -1,7 +1,7 @@
 """Sizes, durations and rates as people write them: `200MB`, `250MP`, `60s`, `4d`, `10/h`.
 
-A plain number is in the unit that the setting's name says in the documentation: bytes, pixels, megabytes or seconds.
-Each type carries its limits, and its JSON Schema for editors.
+A plain number is in the unit that the setting's name says in the documentation: bytes, pixels,
+megabytes or seconds. Each type carries its limits, and its JSON Schema for editors.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ _RATE = re.compile(r"\s*([0-9]+)\s*/\s*([A-Za-z]+)\s*")
 class Rate(NamedTuple):
     """So many in a period."""
 
-    count: int
+    times: int
     period_s: int
 
 
 def parse(value: object, units: Mapping[str, int], example: str) -> int:
-    """Return `value` in the smallest of `units`. Raises ValueError, in words, when it isn't a whole number of them."""
+    """Return `value` in the smallest of `units`. Raises ValueError, in words, when it isn't a whole
+    number of them.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
@@ -74,7 +76,8 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     text = str(value)
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+    short = text if len(text) <= 40 else f"{text[:37]}..."
+    return repr(short) if isinstance(value, str) else short
 
 
 def duration(seconds: int) -> str:
@@ -87,7 +90,9 @@ def duration(seconds: int) -> str:
 
 @dataclass(frozen=True, eq=False, slots=True)  # pydantic needs annotations that hash: by identity
 class Quantity:
-    """The pydantic annotation of a whole number in `units`, from `low` to `high`, which `limits` says in words."""
+    """The pydantic annotation of a whole number in `units`, from `low` to `high`, which `limits`
+    says in words.
+    """
 
     units: Mapping[str, int]
     example: str

@@ -1,19 +1,18 @@
-"""The parts of a pipeline's graph: storage, the branches of pipeline.yaml, and the house's own functions.
+"""The parts of a pipeline's graph: storage, the branches of pipeline.yaml, and the house's own
+functions.
 
-A branch is a function with everything that is its alone: role, log group, queue or permission, subscription,
-dead-letter queue. Nothing outside names it but the topic that it subscribes to, whose policy doesn't change with its
-subscribers: so that adding or removing a branch touches that branch.
+A branch is a function with everything that is its alone: role, log group, queue or permission,
+subscription, dead-letter queue. Nothing outside names it but the topic that it subscribes to, whose
+policy doesn't change with its subscribers: so that adding or removing a branch touches that branch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imgpipe.deploy import policies, steps
 from imgpipe.deploy import resources as r
-from imgpipe.deploy.model import Spec
 from imgpipe.deploy.names import (
     ALARMS,
     COMPLETED,
@@ -28,10 +27,15 @@ from imgpipe.deploy.names import (
     WRITER,
     Names,
 )
-from imgpipe.deploy.policies import Statement
-from imgpipe.deploy.steps import Group, Running
 from imgpipe.runtime import row
 from imgpipe.runtime.settings import SETTINGS_VARIABLE, Limits, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from imgpipe.deploy.model import Spec
+    from imgpipe.deploy.policies import Statement
+    from imgpipe.deploy.steps import Group, Running
 
 DLQ_RETENTION_S = 14 * 86_400
 NONCURRENT_DAYS = 30
@@ -56,8 +60,9 @@ class Host(NamedTuple):
 class Branch:
     """One function and the way its messages reach it.
 
-    `name` is short: the group's, or the single step's. `dlq` holds SQS dead letters, what the subscription could not
-    deliver, and Lambda's on-failure records. Without a `queue` SNS invokes the function directly.
+    `name` is short: the group's, or the single step's. `dlq` holds SQS dead letters, what the
+    subscription could not deliver, and Lambda's on-failure records. Without a `queue` SNS invokes
+    the function directly.
     """
 
     name: str
@@ -101,17 +106,11 @@ class Build:
     @property
     def notices(self) -> tuple[str, ...]:
         """The kinds of notice that somebody asked for."""
-        notify = self.spec.notify
-        kinds = {
-            "uploaded": notify.uploaded,
-            "completed": notify.completed,
-            "failed": notify.failed,
-        }
-        return tuple(kind for kind, notice in kinds.items() if notice.addresses)
+        return tuple(kind for kind, notice in self.spec.notify.kinds if notice.addresses)
 
     @property
     def tidy(self) -> Group | None:
-        """The group that deletes variants; the writer also sends it the outputs that no row names."""
+        """The group that deletes variants; the writer sends it what no row names."""
         return next(
             (group for group in steps.groups(self.spec) if group.source == steps.TIDY), None
         )
@@ -188,7 +187,9 @@ def _queue(
     retention_s: int = DLQ_RETENTION_S,
     running: Running | None = None,
 ) -> str:
-    """Add a queue that `topics` (short names) may send to. With `running` it is a work queue with a DLQ."""
+    """Add a queue that `topics` (short names) may send to. With `running` it is a work queue with a
+    DLQ.
+    """
     name = build.names.part(short)
     policy = policies.queue(
         build.place.queue_arn(name), [build.topic_arn(topic) for topic in topics]
@@ -212,7 +213,9 @@ def _queue(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a branch is made from. `topics` feed it, each with a filter policy; `queue` is its queue's short name."""
+    """What a branch is made from. `topics` feed it, each with a filter policy; `queue` is its
+    queue's short name.
+    """
 
     name: str
     source: str
@@ -237,7 +240,7 @@ def _step_branch(build: Build, group: Group) -> None:
         if created
         else {},
         results_queue_url=_url(build, RESULTS),
-        rejected_queue_url=_url(build, REJECTED),
+        rejected_queue_url=_url(build, REJECTED) if created else "",
         limits=_limits(build.spec),
         max_receives=group.running.retries if group.via == "queue" else ASYNC_ATTEMPTS,
     )
@@ -274,7 +277,7 @@ def _tidy_statements(build: Build) -> tuple[Statement, ...]:
     return (
         *policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix),
         *policies.delete_variants(build.bucket_arn("variants"), OPERATIONS),
-        policies.send("Report", [build.queue_arn(RESULTS), build.queue_arn(REJECTED)]),
+        policies.send("Report", [build.queue_arn(RESULTS)]),
     )
 
 
@@ -348,7 +351,9 @@ def _heard_by_notifier(notices: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _messenger(build: Build) -> Running:
-    """How the house's own functions run: as the pipeline's `lambda` says, but small and without a concurrency limit."""
+    """How the house's own functions run: as the pipeline's `lambda` says, but small and without a
+    concurrency limit.
+    """
     base = steps.running(build.spec.lambda_)
     return replace(
         base,
@@ -423,7 +428,9 @@ def _through_queue(build: Build, work: Work, function: str, topics: Sequence[str
 
 
 def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
-    """Let the topics invoke the function; return what its role needs for its failures to reach `dlq`."""
+    """Let the topics invoke the function; return what its role needs for its failures to reach
+    `dlq`.
+    """
     build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
     build.add(
         *(
@@ -459,43 +466,35 @@ def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function
     )
 
 
+Address = tuple[Literal["email", "sms", "application"], str]
+
+
 def _people(build: Build) -> None:
-    """Subscribe people: one subscription an address, filtered to the kinds that it asked for, and alarms to `failed`."""
+    """Subscribe people: each address once, for the kinds that it asked for; `failed` also to the
+    alarms.
+    """
     notify = build.spec.notify
-    kinds: dict[tuple[Literal["email", "sms", "application"], str], list[str]] = {}
-    for kind, notice in (
-        ("uploaded", notify.uploaded),
-        ("completed", notify.completed),
-        ("failed", notify.failed),
-    ):
+    kinds: dict[Address, list[str]] = {}
+    for kind, notice in notify.kinds:
         for address in notice.addresses:
             kinds.setdefault(address, []).append(kind)
     if not kinds:
         return
     dlq = _queue(build, NOTICES + DLQ_ENDING, topics=[NOTICES, ALARMS])
-    for (protocol, address), asked in kinds.items():
+    for address, asked in kinds.items():
         wanted = "" if len(asked) == len(build.notices) else r.canonical({"kind": asked})
-        build.add(_person(build, NOTICES, protocol, address, dlq, wanted))
-    build.add(
-        *(
-            _person(build, ALARMS, protocol, address, dlq)
-            for protocol, address in notify.failed.addresses
-        )
-    )
+        build.add(_person(build, NOTICES, address, dlq, wanted))
+    build.add(*(_person(build, ALARMS, address, dlq) for address in notify.failed.addresses))
 
 
 def _person(
-    build: Build,
-    topic: str,
-    protocol: Literal["email", "sms", "application"],
-    address: str,
-    dlq: str,
-    filter_policy: str = "",
+    build: Build, topic: str, address: Address, dlq: str, filter_policy: str = ""
 ) -> r.Subscription:
+    protocol, endpoint = address
     return r.Subscription(
         topic=build.names.part(topic),
         protocol=protocol,
-        endpoint=address,
+        endpoint=endpoint,
         dlq=dlq,
         filter_policy=filter_policy,
     )
@@ -531,7 +530,9 @@ def _notification(build: Build) -> None:
 
 
 def _spellings(suffixes: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each suffix in lower, upper and title case, because S3 compares letter by letter; with an id's ending."""
+    """Return each suffix in lower, upper and title case, because S3 compares letter by letter; with
+    an id's ending.
+    """
     if not suffixes:
         return [("", "")]
     spelled = {

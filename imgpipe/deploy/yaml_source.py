@@ -1,21 +1,24 @@
 """pipeline.yaml as plain data in which every key and value still knows its line and column.
 
-Scalars follow YAML 1.2's core schema: `on`, `yes` and `10:30` are text, and `010` is ten. Duplicate keys, which YAML
-parsers usually let the last one win, are problems. Left out on purpose: merge keys (`<<`), dates and custom tags;
-`environments` is how settings are shared here. Aliases work, within a budget that stops a file from exploding.
+Scalars follow YAML 1.2's core schema: `on`, `yes` and `10:30` are text, and `010` is ten. Duplicate
+keys, which YAML parsers usually let the last one win, are problems. Left out on purpose: merge keys
+(`<<`), dates and custom tags; `environments` is how settings are shared here. Aliases work, within
+a budget that stops a file from exploding.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from imgpipe.deploy.problems import Mark, YamlPath, Problem, SpecError
+from imgpipe.deploy.problems import Mark, Problem, SpecError, YamlPath
 from imgpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -28,7 +31,7 @@ _TAG = "tag:yaml.org,2002:"
 class _Loader(yaml.SafeLoader):
     """Resolves scalars as YAML 1.2 does."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class declares it
 
 
 for _name, _pattern, _first in (
@@ -53,7 +56,9 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     def mark(self, path: YamlPath) -> Mark:
-        """Return where the value at `path` begins; for a path that isn't written, its nearest written parent's key."""
+        """Return where the value at `path` begins; for a path that isn't written, its nearest
+        written parent's key.
+        """
         if path in self.values:
             return self.values[path]
         return self.key_mark(path)
@@ -67,7 +72,9 @@ class Document:
 
 
 def read(file: Path) -> Document:
-    """Read `file`. Raises UsageError when it can't be read, SpecError (line and column) when it isn't YAML."""
+    """Read `file`. Raises UsageError when it can't be read, SpecError (line and column) when it
+    isn't YAML.
+    """
     return parse(_text(file), file)
 
 
@@ -133,8 +140,11 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     problem = (error.problem or "this is not YAML").replace("\\t", "tab")
     if "cannot start any token" in problem and "tab" in problem:
         problem = "a tab can't indent in YAML; use spaces"
-    context = f" ({error.context})" if error.context else ""
-    return Problem(where, f"{problem}{context}")
+    if not error.context:
+        return Problem(where, problem)
+    if problem.startswith("but "):
+        return Problem(where, f"{error.context}, {problem}")
+    return Problem(where, f"{problem} ({error.context})")
 
 
 class _Builder:
@@ -208,8 +218,9 @@ class _Builder:
                 return float(text)
             case "str":
                 return text
-        self.problems.append(Problem(_mark(node), f"the tag {node.tag} means nothing here"))
-        return text
+            case _:
+                self.problems.append(Problem(_mark(node), f"the tag {node.tag} means nothing here"))
+                return text
 
 
 def _mark(node: yaml.Node) -> Mark:

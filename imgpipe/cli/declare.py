@@ -1,0 +1,190 @@
+"""Commands about the declaration: validate, schema, init, export. None of them calls a cloud."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe.cli import options, render
+from imgpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgpipe.deploy.graph import Graph
+    from imgpipe.deploy.problems import Problem
+    from imgpipe.deploy.templates import Template
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+"""In drawings, where no cloud is asked for the real ones."""
+
+
+class Format(StrEnum):
+    text = "text"
+    mermaid = "mermaid"
+    svg = "svg"
+
+
+Only = Annotated[
+    str | None,
+    typer.Option(
+        "--env", "-e", help="Check this environment alone; otherwise every one that is declared."
+    ),
+]
+Folder = Annotated[Path, typer.Argument(help="Where to write; the current folder if not given.")]
+TemplateName = Annotated[str, typer.Option("--template", "-t", help="The pipeline to begin with.")]
+Listing = Annotated[bool, typer.Option("--list", help="List the templates.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Write to this file in place of stdout.", dir_okay=False),
+]
+As = Annotated[Format, typer.Option("--format", help="How to draw it.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(validate)
+    app.command()(schema)
+    app.command()(init)
+    export = typer.Typer(help="Write the pipeline in another form.", no_args_is_help=True)
+    export.command("graph")(graph)
+    app.add_typer(export, name="export")
+
+
+def validate(
+    file: options.File = options.PIPELINE_FILE, env: Only = None, json: options.Json = False
+) -> None:
+    """Check pipeline.yaml: every problem with its line and column. Exits 2 if there is any."""
+    checked, problems = _check(file, env)
+    if json:
+        render.print_json(_report(file, checked, problems))
+        if problems:
+            raise typer.Exit(UsageError.exit_code)
+    elif problems:
+        from imgpipe.deploy.problems import SpecError
+        from imgpipe.deploy.spec import HINT
+
+        raise SpecError(file, problems, hint=HINT)
+    else:
+        render.out().print(f"{render.safe(file)} is valid for {render.safe(', '.join(checked))}")
+
+
+def _check(file: Path, env: str | None) -> tuple[list[str], list[Problem]]:
+    """Return the environments that were checked, and every problem; what isn't YAML has no
+    environments.
+    """
+    from imgpipe.deploy import environments, spec, yaml_source
+    from imgpipe.deploy.problems import SpecError
+
+    try:
+        document = yaml_source.read(file)
+    except SpecError as error:
+        return [], list(error.problems)
+    checked = [env] if env else environments.declared(document.data)
+    return checked, sorted(
+        {problem for name in checked for problem in spec.problems(document, name)}
+    )
+
+
+def _report(file: Path, checked: list[str], problems: list[Problem]) -> dict[str, object]:
+    return {
+        "file": str(file),
+        "environments": checked,
+        "valid": not problems,
+        "problems": [
+            {"line": mark.line, "column": mark.column, "message": message}
+            for mark, message in problems
+        ],
+    }
+
+
+def schema() -> None:
+    """Print the JSON Schema of pipeline.yaml, for editors.
+
+    Save it and name it in the first line of pipeline.yaml: `# yaml-language-server:
+    $schema=schema.json`
+    """
+    from imgpipe.deploy import schema as pipeline_schema
+
+    render.print_json(pipeline_schema.document())
+
+
+def init(
+    folder: Folder = Path(),
+    template: TemplateName = "photo-studio",
+    listing: Listing = False,
+    force: Force = False,
+) -> None:
+    """Write a pipeline.yaml and the Lambda sources (`lambdas/`) for you to change."""
+    from imgpipe.deploy import templates
+
+    if listing:
+        made = render.table("TEMPLATE", "WHAT IT IS")
+        render.out().print(
+            render.rows(made, [(known.name, known.description) for known in templates.every()])
+        )
+        return
+    chosen = templates.find(template)
+    written = _write(chosen, folder, force=force)
+    for path in written:
+        render.err().print(f"wrote {render.safe(path)}")
+    if not written:
+        render.err().print("everything is there already")
+    render.err().print("next: [bold]imgpipe up[/bold]")
+
+
+def _write(template: Template, folder: Path, *, force: bool) -> list[Path]:
+    """Copy the template's files that are missing or differ. Raises UsageError rather than
+    overwrite.
+    """
+    pending = [(source.read_bytes(), folder / place) for source, place in template.files()]
+    changed = [(content, path) for content, path in pending if _content(path) != content]
+    taken = [path for _, path in changed if path.exists()]
+    if taken and not force:
+        names = ", ".join(str(path) for path in taken[:3]) + (" …" if len(taken) > 3 else "")
+        raise UsageError(
+            str(folder.resolve()),
+            f"{names} would be overwritten",
+            hint="imgpipe init --force, or another folder",
+        )
+    for content, path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return [path for _, path in changed]
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def graph(
+    file: options.File = options.PIPELINE_FILE,
+    env: options.Env = options.LOCAL,
+    how: As = Format.text,
+    out: Out = None,
+) -> None:
+    """Draw the pipeline: as text, as Mermaid (GitHub shows it) or as an SVG picture."""
+    from imgpipe.deploy import diagram
+
+    draw = {Format.text: diagram.text, Format.mermaid: diagram.mermaid, Format.svg: diagram.svg}[
+        how
+    ]
+    drawing = draw(_built(file, env))
+    if out is None:
+        typer.echo(drawing, nl=False)
+        return
+    out.write_text(drawing, encoding="utf-8")
+    render.err().print(f"wrote {render.safe(out)}")
+
+
+def _built(file: Path, env: str) -> Graph:
+    """Return the graph without asking a cloud: account and Region are stand-ins, and no source is
+    hashed.
+    """
+    from imgpipe.deploy import graph, spec, steps
+
+    declared = spec.load(file, env)
+    hashes = dict.fromkeys(steps.sources(declared), "")
+    region = declared.environments[env].region or REGION
+    return graph.build(declared, env, account=ACCOUNT, region=region, code_hashes=hashes)

@@ -1,0 +1,386 @@
+"""What is wrong with a declaration only when its values are seen together. Each rule yields all it
+finds.
+
+A rule looks at the Spec as a person wrote it; what shows only in computed names and documents is in
+`limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgpipe.cloud import LOCAL
+from imgpipe.deploy import steps, templates
+from imgpipe.deploy.model import Notice, Spec, Step, StepLambda
+from imgpipe.deploy.names import DLQ_ENDING, OPERATIONS, RESERVED
+from imgpipe.deploy.problems import Finding, YamlPath, did_you_mean
+from imgpipe.deploy.units import duration, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgpipe.deploy.steps import Group
+
+PLACEHOLDER_DOMAINS = (
+    "example.com",
+    "example.org",
+    "example.net",
+    "example",
+    "test",
+    "invalid",
+    "localhost",
+)
+"""Domains that are nobody's (RFC 2606): an address there is a placeholder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may look at."""
+
+    spec: Spec
+    environment: str
+    folder: Path  # where `lambdas/` is
+    groups: tuple[Group, ...]
+
+
+Rule = Callable[[Context], Iterator[Finding]]
+
+
+def check(spec: Spec, environment: str, folder: Path) -> list[Finding]:
+    """Return everything that the rules find."""
+    context = Context(spec, environment, folder, steps.groups(spec))
+    return [finding for rule in RULES for finding in rule(context)]
+
+
+def _step(name: str, *more: str | int) -> YamlPath:
+    return ("steps", name, *more)
+
+
+def names_that_mislead(context: Context) -> Iterator[Finding]:
+    """AWS reserves some beginnings of bucket names; S3 can't notify FIFO queues and topics."""
+    name = context.spec.name
+    if name.startswith(("sthree-", "amzn-s3-demo-")):
+        yield Finding(
+            ("name",), f"`{name}`: AWS refuses buckets whose name begins like this; choose another"
+        )
+    for group in context.groups:
+        path = _name_path(group)
+        if group.name in RESERVED or group.name.endswith(DLQ_ENDING):
+            yield Finding(
+                path,
+                f"`{group.name}` is a name that the pipeline itself uses; choose another",
+                True,
+            )
+        if group.name.endswith("-fifo"):
+            yield Finding(
+                path,
+                f"`{group.name}`: S3 can't notify FIFO queues or topics, and order is kept without",
+                True,
+            )
+
+
+def _name_path(group: Group) -> YamlPath:
+    """Return where a group's name is written: under `group`, or as the step's own name."""
+    name, step = next(iter(group.steps.items()))
+    return _step(name, "group") if step.group else _step(name)
+
+
+def something_to_do(context: Context) -> Iterator[Finding]:
+    if not context.spec.created:
+        yield Finding(
+            ("steps",),
+            "no step works on uploads: give one `variants` or facts such as `exif: true`",
+            True,
+        )
+    for name, step in context.spec.steps.items():
+        makes = bool(steps.settings(step))
+        if step.on == "created" and not makes and not step.lambda_.source:
+            yield Finding(
+                _step(name),
+                f"`{name}` does nothing: give it `variants`, `exif`, `palette` or `tags`",
+                True,
+            )
+        if step.on == "removed" and makes:
+            yield Finding(
+                _step(name),
+                f"`{name}` is about removed uploads: there is no picture to work on",
+                True,
+            )
+
+
+def removed_steps(context: Context) -> Iterator[Finding]:
+    """The writer sends to the tidy queue, so there must be one queue."""
+    tidies = [group for group in context.groups if group.source == steps.TIDY]
+    for group in tidies:
+        if group.via != "queue":
+            yield Finding(
+                _step(next(iter(group.steps)), "via"),
+                "tidying needs a queue, which the writer sends to, too: write `via: queue`",
+            )
+    for group in tidies[1:]:
+        yield Finding(_name_path(group), f"`{tidies[0].name}` tidies already; once is enough", True)
+
+
+def groups_agree(context: Context) -> Iterator[Finding]:
+    """Steps of a group share one function, so there is one way to it and one set of settings."""
+    for group in context.groups:
+        first_name, first = next(iter(group.steps.items()))
+        for name, step in list(group.steps.items())[1:]:
+            for field in ("on", "via"):
+                if getattr(step, field) != getattr(first, field):
+                    yield Finding(
+                        _step(name, field),
+                        f"`{name}` shares the group `{group.name}` with `{first_name}`, so it "
+                        f"needs the same `{field}`",
+                    )
+            yield from _settings_agree(group, first_name, first.lambda_, name, step.lambda_)
+
+
+def _settings_agree(
+    group: Group, first: str, one: StepLambda, name: str, other: StepLambda
+) -> Iterator[Finding]:
+    for field in StepLambda.model_fields:
+        mine, theirs = getattr(other, field), getattr(one, field)
+        if mine is not None and theirs is not None and mine != theirs:
+            yield Finding(
+                _step(name, "lambda", field),
+                f"`{name}` and `{first}` share the function of the group `{group.name}`, but "
+                f"differ in `{field}`",
+            )
+
+
+def group_names(context: Context) -> Iterator[Finding]:
+    """`group: enhance` next to a step `enhance` without a group would quietly make them one."""
+    for group in context.groups:
+        alone = [name for name, step in group.steps.items() if step.group is None]
+        if alone and len(group.steps) > 1:
+            other = next(name for name in group.steps if name not in alone)
+            yield Finding(
+                _step(other, "group"),
+                f"`{group.name}` is also the name of a step; write `group: {group.name}` there, "
+                "too, or choose another name",
+            )
+
+
+def variants(context: Context) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, step in context.spec.steps.items():
+        for variant, made in step.variants.items():
+            path = _step(name, "variants", variant)
+            if made.width is None and made.height is None:
+                yield Finding(
+                    path, f"`{variant}` has no size: give it `width`, `height` or both", True
+                )
+            elif made.fit != "inside" and None in (made.width, made.height):
+                yield Finding(
+                    path, f"`{variant}`: `fit: {made.fit}` needs `width` and `height`", True
+                )
+            if variant == OPERATIONS:
+                yield Finding(
+                    path,
+                    f"`{OPERATIONS}/` is where imgpipe keeps its own notes; choose another name",
+                    True,
+                )
+            if variant in seen:
+                yield Finding(
+                    path,
+                    f"`{seen[variant]}` makes a variant `{variant}` already; choose another name",
+                    True,
+                )
+            seen.setdefault(variant, name)
+
+
+def filters(context: Context) -> Iterator[Finding]:
+    """Try each filter on a tiny picture. Code of a user's own may know filters that we don't."""
+    for name, step in context.spec.steps.items():
+        if step.filters and not step.variants:
+            yield Finding(
+                _step(name, "filters"), "filters work on variants: this step makes none", True
+            )
+        for index, item in enumerate(step.filters if steps.source(step) == steps.IMAGES else ()):
+            [(filter_name, value)] = item.items()
+            why = _filter_refusal(filter_name, value)
+            if why:
+                yield Finding(_step(name, "filters", index), why)
+
+
+def _filter_refusal(name: str, value: object) -> str:
+    from PIL import Image
+
+    from imgpipe.runtime.image.filters import FILTERS
+
+    if name not in FILTERS:
+        return f"there is no filter `{name}`{did_you_mean(name, sorted(FILTERS))}"
+    if value is False:
+        return f"`{name}`: leave a filter out to switch it off"
+    try:
+        FILTERS[name](Image.new("RGB", (4, 4), "teal"), value)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        return f"`{name}` can't be {shown(value)} ({error})"
+    return ""
+
+
+def facts(context: Context) -> Iterator[Finding]:
+    for name, step in context.spec.steps.items():
+        if "gps" in step.model_fields_set and not step.exif:
+            yield Finding(
+                _step(name, "gps"),
+                "`gps` says what becomes of a position in EXIF: add `exif: true`",
+                True,
+            )
+
+
+def queue_times(context: Context) -> Iterator[Finding]:
+    for path, group in _places(context):
+        run = group.running
+        needed = 6 * run.timeout_s + run.window_s
+        if group.via == "queue" and run.visibility_s < needed:
+            yield Finding(
+                (*path, "visibility"),
+                f"a message must stay hidden for six timeouts and the window, {duration(needed)}: "
+                "write that, or `auto`",
+            )
+        if group.via == "queue" and run.visibility_s * run.retries > run.retention_s:
+            yield Finding(
+                (*path, "retention"),
+                f"{run.retries} retries of {duration(run.visibility_s)} take longer than messages "
+                "are kept "
+                f"({duration(run.retention_s)}): they would be lost, not dead-lettered",
+            )
+        if run.batch > 10 and run.window_s == 0:
+            yield Finding(
+                (*path, "batch"),
+                f"AWS needs a `window` of 1s or more for batches above 10, not {run.batch}",
+            )
+
+
+def concurrency(context: Context) -> Iterator[Finding]:
+    for path, group in _places(context):
+        run = group.running
+        if group.via == "queue" and run.concurrency == 1:
+            yield Finding(
+                (*path, "concurrency"),
+                "AWS lets a queue's function run 2 to 1000 at once, not 1; `reserved: 1` is the "
+                "way to one",
+            )
+        if (
+            group.via == "queue"
+            and run.reserved
+            and run.concurrency
+            and run.reserved < run.concurrency
+        ):
+            yield Finding(
+                (*path, "reserved"),
+                f"reserved for {run.reserved} at once, but up to {run.concurrency} would come: the "
+                "rest is throttled and burns retries",
+            )
+        if (
+            group.via == "function"
+            and run.reserved
+            and run.concurrency
+            and run.reserved != run.concurrency
+        ):
+            yield Finding(
+                (*path, "reserved"),
+                "`via: function` has one limit: `concurrency` and `reserved` differ; write one",
+            )
+
+
+def _places(context: Context) -> Iterator[tuple[YamlPath, Group]]:
+    """Yield each group with where its Lambda settings are written: in a step, or for all."""
+    for group in context.groups:
+        own = [
+            name
+            for name, step in group.steps.items()
+            if step.lambda_.model_dump(exclude_none=True, exclude={"source"})
+        ]
+        yield (_step(own[0], "lambda") if own else ("lambda",)), group
+
+
+def lambda_folders(context: Context) -> Iterator[Finding]:
+    for name, step in context.spec.steps.items():
+        if step.lambda_.source is not None:
+            why = _folder_refusal(step, context.folder)
+            if why:
+                yield Finding(_step(name, "lambda"), why)
+
+
+def _folder_refusal(step: Step, folder: Path) -> str:
+    written = step.lambda_.source or ""
+    name = steps.source(step)
+    if written.strip("/") not in {name, f"lambdas/{name}"} or not name or name.startswith("."):
+        return f"`{written}` must be a folder in `lambdas/`, such as `lambdas/mine`"
+    if name in {steps.WRITER, steps.NOTIFIER, steps.TIDY if step.on == "created" else steps.IMAGES}:
+        return f"`lambdas/{name}` is not made for this; copy `lambdas/images` and change it"
+    if not (templates.source_folder(name, folder) / "handler.py").is_file():
+        return (
+            f"there is no lambdas/{name}/handler.py next to pipeline.yaml; "
+            "copy lambdas/images to begin with"
+        )
+    return ""
+
+
+def people(context: Context) -> Iterator[Finding]:
+    for kind, notice in context.spec.notify.kinds:
+        yield from _twice(kind, notice)
+        for index, address in enumerate(notice.email):
+            if context.environment != LOCAL and _is_placeholder(address):
+                yield Finding(
+                    ("notify", kind, "email", index),
+                    f"{address} is a placeholder, and nobody would hear: write a real address "
+                    "here, or under "
+                    f"`environments: {{{context.environment}: {{notify: …}}}}`",
+                )
+
+
+def _twice(kind: str, notice: Notice) -> Iterator[Finding]:
+    for way, addresses in (("email", notice.email), ("sms", notice.sms), ("push", notice.push)):
+        for index, address in enumerate(addresses):
+            if address in addresses[:index]:
+                yield Finding(("notify", kind, way, index), f"{address} is listed twice")
+
+
+def _is_placeholder(address: str) -> bool:
+    domain = address.rpartition("@")[2].lower()
+    return any(domain == known or domain.endswith(f".{known}") for known in PLACEHOLDER_DOMAINS)
+
+
+def the_local_environment(context: Context) -> Iterator[Finding]:
+    here = context.spec.environments[LOCAL]
+    for field in ("profile", "region"):
+        if getattr(here, field):
+            yield Finding(
+                ("environments", LOCAL, field),
+                f"`{LOCAL}` is the embedded cloud on this machine: it has no {field}",
+                True,
+            )
+
+
+def suffixes(context: Context) -> Iterator[Finding]:
+    given = context.spec.uploads.suffixes
+    for index, suffix in enumerate(given):
+        if suffix in given[:index]:
+            yield Finding(
+                ("uploads", "suffixes", index),
+                f"`{suffix}` is listed twice; every case is matched anyway",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    names_that_mislead,
+    something_to_do,
+    removed_steps,
+    groups_agree,
+    group_names,
+    variants,
+    filters,
+    facts,
+    queue_times,
+    concurrency,
+    lambda_folders,
+    people,
+    the_local_environment,
+    suffixes,
+)

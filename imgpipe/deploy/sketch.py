@@ -1,0 +1,194 @@
+"""A graph as boxes and arrows, before anybody decides where they go: what `diagram` and `drawing`
+draw.
+
+Every arrow is read off a resource: notification rules, subscriptions, mappings, and for what a
+function sends or writes, its role. So the picture shows what is deployed, and a permission nobody
+uses would show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from imgpipe.deploy import resources as r
+from imgpipe.deploy.names import DLQ_ENDING
+from imgpipe.deploy.resources import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from imgpipe.deploy.graph import Graph
+
+Shape = Literal["bucket", "topic", "queue", "function", "table", "people", "alarms"]
+Style = Literal["solid", "dashed"]
+
+_PEOPLE = {"email": "e-mail", "sms": "text message", "application": "push"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box. `dlq` is the short name of the dead-letter queue that hangs under it."""
+
+    key: Key | str
+    shape: Shape
+    title: str
+    detail: str
+    dlq: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    source: Key | str
+    target: Key | str
+    label: str = ""
+    style: Style = "solid"
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    title: str
+    nodes: dict[Key | str, Node]
+    edges: tuple[Edge, ...]
+
+    def after(self, key: Key | str) -> list[Edge]:
+        return [edge for edge in self.edges if edge.source == key]
+
+
+def sketch(graph: Graph) -> Sketch:
+    """Return the boxes and arrows of `graph`; dead-letter queues are part of the box that they
+    serve.
+    """
+    nodes = {node.key: node for node in _nodes(graph)}
+    edges = [edge for edge in _edges(graph) if edge.source in nodes and edge.target in nodes]
+    return Sketch(f"{graph.pipeline} · {graph.environment}", nodes, tuple(dict.fromkeys(edges)))
+
+
+def _nodes(graph: Graph) -> Iterator[Node]:
+    yield Node(
+        Key("bucket", graph.uploads_bucket), "bucket", "uploads", graph.prefix or "every key"
+    )
+    yield Node(Key("bucket", graph.variants_bucket), "bucket", "variants", "the pictures made")
+    yield Node(Key("table", graph.table), "table", "images", "a row an image")
+    served = _dead_letter_queues(graph)
+    for short, name in graph.topics.items():
+        key = Key("topic", name)
+        yield Node(key, "topic", short, "topic", _short(graph, served.get(key, "")))
+    for short, name in graph.queues.items():
+        key = Key("queue", name)
+        if not short.endswith(DLQ_ENDING):
+            yield Node(key, "queue", short, "queue", _short(graph, served.get(key, "")))
+    for branch in graph.branches:
+        key = Key("function", branch.function)
+        steps = ", ".join(step for step in branch.steps if step != branch.name)
+        yield Node(
+            key, "function", branch.name, steps or "function", _short(graph, served.get(key, ""))
+        )
+    for topic, detail in _people(graph).items():
+        yield Node(f"people {topic}", "people", "people", detail)
+    yield Node("alarms", "alarms", f"{len(graph.of(r.Alarm))} alarms", "dead letters, age, errors")
+
+
+def _short(graph: Graph, queue: str) -> str:
+    return queue.removeprefix(f"{graph.pipeline}-{graph.environment}-")
+
+
+def _dead_letter_queues(graph: Graph) -> dict[Key, str]:
+    """Map each queue, directly invoked function and people's topic to the queue that its failures
+    end in.
+    """
+    served = {queue.key: queue.dlq for queue in graph.of(r.Queue) if queue.dlq}
+    served |= {Key("function", made.function): made.on_failure for made in graph.of(r.AsyncInvoke)}
+    for subscription in graph.of(r.Subscription):
+        if subscription.protocol in _PEOPLE and subscription.dlq:
+            served[Key("topic", subscription.topic)] = subscription.dlq
+    return served
+
+
+def _people(graph: Graph) -> dict[str, str]:
+    """Say for each topic how many addresses of which kind hear it; the addresses themselves stay
+    out.
+    """
+    heard: dict[str, Counter[str]] = {}
+    for subscription in graph.of(r.Subscription):
+        if subscription.protocol in _PEOPLE:
+            heard.setdefault(subscription.topic, Counter())[_PEOPLE[subscription.protocol]] += 1
+    return {
+        topic: ", ".join(f"{count} {word}" for word, count in counts.items())
+        for topic, counts in heard.items()
+    }
+
+
+def _edges(graph: Graph) -> Iterator[Edge]:
+    for notification in graph.of(r.Notification):
+        for rule in notification.rules:
+            label = "created" if "Created" in rule.events[0] else "removed"
+            yield Edge(Key("bucket", notification.bucket), rule.target, label)
+    for subscription in graph.of(r.Subscription):
+        yield Edge(Key("topic", subscription.topic), _endpoint(subscription))
+    for mapping in graph.of(r.Mapping):
+        yield Edge(Key("queue", mapping.queue), Key("function", mapping.function))
+    for function in graph.of(r.Function):
+        role = graph.resources[Key("role", function.role)]
+        if isinstance(role, r.Role):
+            yield from _outgoing(graph, function.key, role.policy)
+    for topic in sorted({alarm.action for alarm in graph.of(r.Alarm)}):
+        yield Edge("alarms", Key("topic", topic))
+
+
+def _endpoint(subscription: r.Subscription) -> Key | str:
+    if subscription.protocol == "sqs":
+        return Key("queue", subscription.endpoint)
+    if subscription.protocol == "lambda":
+        return Key("function", subscription.endpoint)
+    return f"people {subscription.topic}"
+
+
+def _outgoing(graph: Graph, function: Key, policy: str) -> Iterator[Edge]:
+    """Yield an arrow for all that a function's role lets it write, send, publish or delete."""
+    by_arn = _by_arn(graph)
+    for statement in json.loads(policy)["Statement"]:
+        if statement["Effect"] != "Allow":
+            continue
+        style: Style | None = _style(_listed(statement["Action"]))
+        for arn in _listed(statement["Resource"]) if style else ():
+            target = by_arn.get(arn.split("/")[0] if ":s3:" in arn else arn)
+            if target and style:
+                yield Edge(function, target, style=style)
+
+
+def _style(actions: Sequence[str]) -> Style | None:
+    if {"s3:PutObject", "sqs:SendMessage", "sns:Publish", "dynamodb:PutItem"} & set(actions):
+        return "solid"
+    return "dashed" if "s3:DeleteObject" in actions else None
+
+
+def _by_arn(graph: Graph) -> dict[str, Key]:
+    place = graph.place
+    arns = {
+        place.bucket_arn(name): Key("bucket", name)
+        for name in (graph.uploads_bucket, graph.variants_bucket)
+    }
+    arns |= {place.topic_arn(name): Key("topic", name) for name in graph.topics.values()}
+    arns |= {place.queue_arn(name): Key("queue", name) for name in graph.queues.values()}
+    return {**arns, place.table_arn(graph.table): Key("table", graph.table)}
+
+
+def _listed(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def reachable(edges: Iterable[Edge], start: Key | str) -> set[Key | str]:
+    """Return what can be reached from `start` along `edges`."""
+    following: dict[Key | str, set[Key | str]] = {}
+    for edge in edges:
+        following.setdefault(edge.source, set()).add(edge.target)
+    seen: set[Key | str] = set()
+    waiting = [start]
+    while waiting:
+        fresh = following.get(waiting.pop(), set()) - seen
+        seen |= fresh
+        waiting.extend(fresh)
+    return seen
