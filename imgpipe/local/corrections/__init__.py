@@ -6,7 +6,8 @@ def install_all() -> None:
     from imgpipe.local.journal.install import install as journal
 
     journal()
-    from imgpipe.local.corrections import async_invoke, sns
+    from imgpipe.local.corrections import async_invoke, s3, sns
 
     async_invoke.install()
     sns.install()
+    s3.install()
