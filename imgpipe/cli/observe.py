@@ -1,0 +1,150 @@
+"""`status`, `watch`, `logs`: how a pipeline is, how its queues move, what its functions say."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe import errors
+from imgpipe.cli import options, render
+
+if TYPE_CHECKING:
+    from imgpipe.operate.project import Project
+
+PANEL = "Watch and mend"
+LogFile = Annotated[
+    Path, typer.Option("--file", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False)
+]
+"""Without `-f`, which for a log means to follow it."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(status)
+    app.command(rich_help_panel=PANEL)(watch)
+    app.command(rich_help_panel=PANEL)(logs)
+
+
+def status(
+    watching: Annotated[bool, typer.Option("--watch", "-w", help="Redraw until Ctrl-C.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 3 when something is wrong.")] = False,
+    interval: Annotated[str, typer.Option(help="With --watch: how often.")] = "2s",
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show how the pipeline is: queues, dead letters, functions, alarms, images by status, and what is wrong."""
+    from imgpipe.operate.status import ask
+    from imgpipe.operate.times import duration
+
+    interval_s = duration(interval)
+    project = _open(file, env)
+    if watching:
+        _redraw(project, interval_s)
+        return
+    found = ask(project)
+    if json:
+        render.print_json(found.as_json())
+    else:
+        from imgpipe.cli.views.status import page
+
+        render.out().print(page(found, _title(project)))
+    if check and not found.healthy:
+        raise typer.Exit(errors.PENDING)
+
+
+def watch(
+    interval: Annotated[str, typer.Option(help="The time between samples.")] = "1s",
+    count: Annotated[int | None, typer.Option(help="End after so many samples.", min=1)] = None,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Draw the depth of the queues over time: a live chart on a terminal, a line a sample in a pipe."""
+    from imgpipe.cli.views import watch as view
+    from imgpipe.operate.times import duration
+    from imgpipe.operate.watch import samples
+
+    interval_s = duration(interval)
+    project = _open(file, env)
+    coming = samples(project, interval_s, count)
+    if json or not render.out().is_terminal:
+        for sample in coming:
+            sys.stdout.write(
+                (json_text.dumps(sample.as_json()) if json else view.line(sample)) + "\n"
+            )
+            sys.stdout.flush()
+        return
+    from rich.live import Live
+
+    chart = view.Chart(_title(project), interval_s)
+    console = render.out()
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        for sample in coming:
+            chart.add(sample)
+            live.update(chart.page(console.width, console.height), refresh=True)
+
+
+def logs(
+    step: Annotated[
+        str | None, typer.Argument(metavar="[STEP]", help="A step or function; all of them otherwise.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is logged next.")] = False,
+    since: Annotated[str, typer.Option(help="How far back: an age, a date or a time.")] = "10m",
+    env: options.Env = options.LOCAL,
+    file: LogFile = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show the functions' logs, merged by time; of one step or of all."""
+    from datetime import UTC, datetime
+
+    from imgpipe.cli.views import logs as view
+    from imgpipe.operate import logs as verb
+    from imgpipe.operate.times import moment
+
+    start = moment(since, datetime.now(UTC))
+    project = _open(file, env)
+    wanted = verb.branches(project.graph, step)
+    colours, width = view.Colours(), max(len(branch.name) for branch in wanted)
+    lines = verb.follow(project, wanted, start) if follow else verb.since(project, wanted, start)
+    nothing = True
+    for line in lines:
+        nothing = False
+        if json:
+            sys.stdout.write(view.line_json(line) + "\n")
+            sys.stdout.flush()
+        else:
+            render.out().print(view.line(line, colours, width), soft_wrap=True)
+    if nothing:
+        render.err().print(f"nothing was logged since {start.astimezone():%Y-%m-%d %H:%M:%S}")
+
+
+def _open(file: Path, env: str) -> Project:
+    from imgpipe.operate.project import open_project
+
+    return open_project(file, env)
+
+
+def _title(project: Project) -> str:
+    return f"{project.graph.pipeline} · {project.graph.environment}"
+
+
+def _redraw(project: Project, interval_s: float) -> None:
+    """Show the status again and again. A moment without an answer is shown, not the end."""
+    import time
+
+    from rich.live import Live
+
+    from imgpipe.cli.views.status import page
+    from imgpipe.operate.status import ask
+
+    with Live(console=render.out(), auto_refresh=False, screen=render.out().is_terminal) as live:
+        while True:
+            try:
+                live.update(page(ask(project), _title(project)), refresh=True)
+            except errors.UnreachableError as error:
+                live.update(f"[red]{render.safe(error)}[/]", refresh=True)
+            time.sleep(interval_s)

@@ -1,0 +1,72 @@
+"""The depth of every queue over time, a sample at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from imgpipe.cloud import explain
+from imgpipe.operate.dlq.queues import homes
+from imgpipe.operate.project import Project
+from imgpipe.operate.times import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What each queue held at one moment: messages that wait or are in work; and all dead letters together."""
+
+    at: datetime
+    depths: Mapping[str, int]
+    in_flight: Mapping[str, int]
+    dead: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "at": iso(self.at),
+            "queues": {
+                name: {"depth": depth, "in_flight": self.in_flight[name]} for name, depth in self.depths.items()
+            },
+            "dead_letters": self.dead,
+        }
+
+
+def samples(
+    project: Project,
+    interval_s: float,
+    count: int | None,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Sample]:
+    """Yield a sample every `interval_s`, `count` times or for ever. Late ones don't pile up."""
+    dead = {home.url for home in homes(project.graph)}
+    urls = {short: project.graph.place.queue_url(full) for short, full in project.graph.queues.items()}
+    due, taken = now(), 0
+    with ThreadPoolExecutor(len(urls), "imgpipe") as pool:
+        while count is None or taken < count:
+            answers = dict(zip(urls, pool.map(lambda url: _depth(project, url), urls.values()), strict=True))
+            work = {name: answers[name] for name, url in urls.items() if url not in dead}
+            yield Sample(
+                at=datetime.now(UTC),
+                depths={name: visible + in_flight for name, (visible, in_flight) in work.items()},
+                in_flight={name: in_flight for name, (_, in_flight) in work.items()},
+                dead=sum(answers[name][0] for name, url in urls.items() if url in dead),
+            )
+            taken += 1
+            if taken != count:
+                due = max(due + interval_s, now())
+                sleep(due - now() if due > now() else 0)
+
+
+def _depth(project: Project, url: str) -> tuple[int, int]:
+    sqs = project.cloud.client("sqs")
+    waiting = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
+    hidden = "ApproximateNumberOfMessagesNotVisible"
+    try:
+        numbers = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*waiting, hidden])["Attributes"]
+    except sqs.exceptions.ClientError as error:
+        raise explain(error, f"queue {url.rsplit('/', 1)[-1]}") from error
+    return sum(int(numbers.get(name, 0)) for name in waiting), int(numbers[hidden])
