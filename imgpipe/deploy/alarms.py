@@ -15,7 +15,7 @@ from imgpipe.deploy.resources import Alarm, Queue
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgpipe.deploy.wiring import Branch, Build
+    from imgpipe.deploy.building import Branch, Build
 
 ERRORS_PERIOD_S = 300
 

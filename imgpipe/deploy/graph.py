@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy import alarms, wiring
+from imgpipe.deploy.building import Branch, Build, Host
 from imgpipe.deploy.names import Names
 from imgpipe.deploy.resources import Key, Place, Resource
-from imgpipe.deploy.wiring import Branch, Build, Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,18 +1,23 @@
-"""The parts of a pipeline's graph: storage, the branches of pipeline.yaml, and the house's own
-functions.
-
-A branch is a function with everything that is its alone: role, log group, queue or permission,
-subscription, dead-letter queue. Nothing outside names it but the topic that it subscribes to, whose
-policy doesn't change with its subscribers: so that adding or removing a branch touches that branch.
+"""What a pipeline consists of: storage, topics, the branches of pipeline.yaml, the house's own
+functions, and S3's notification. How each part is added is in `building`; alarms are in `alarms`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from imgpipe.deploy import policies, steps
 from imgpipe.deploy import resources as r
+from imgpipe.deploy.building import (
+    ASYNC_ATTEMPTS,
+    DLQ_RETENTION_S,
+    Build,
+    Work,
+    add_branch,
+    add_queue,
+    add_topic,
+)
 from imgpipe.deploy.names import (
     ALARMS,
     COMPLETED,
@@ -25,22 +30,18 @@ from imgpipe.deploy.names import (
     REMOVED_TOPIC,
     RESULTS,
     WRITER,
-    Names,
 )
 from imgpipe.runtime import row
-from imgpipe.runtime.settings import SETTINGS_VARIABLE, Limits, Settings
+from imgpipe.runtime.settings import Limits, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgpipe.deploy.model import Spec
     from imgpipe.deploy.policies import Statement
     from imgpipe.deploy.steps import Group, Running
 
-DLQ_RETENTION_S = 14 * 86_400
 NONCURRENT_DAYS = 30
-ASYNC_ATTEMPTS = 3
-HANDLER = "handler.handler"
 MESSENGER_MEMORY_MB = 512
 """For the writer and the notifier, which read and write short messages."""
 
@@ -48,72 +49,7 @@ CREATED_EVENTS = ("s3:ObjectCreated:*",)
 REMOVED_EVENTS = ("s3:LifecycleExpiration:*", "s3:ObjectRemoved:*")
 """Expiry by a lifecycle rule is not among S3's ObjectRemoved events."""
 
-
-class Host(NamedTuple):
-    """What functions run on."""
-
-    runtime: str
-    architecture: Literal["x86_64", "arm64"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """One function and the way its messages reach it.
-
-    `name` is short: the group's, or the single step's. `dlq` holds SQS dead letters, what the
-    subscription could not deliver, and Lambda's on-failure records. Without a `queue` SNS invokes
-    the function directly.
-    """
-
-    name: str
-    steps: tuple[str, ...]
-    function: str
-    log_group: str
-    queue: str | None
-    dlq: str
-    topic: str | None
-
-
-@dataclass(slots=True)
-class Build:
-    """A graph in the making: what it is made from, and what there is so far."""
-
-    spec: Spec
-    names: Names
-    code_hashes: Mapping[str, str]
-    host: Host
-    resources: list[r.Resource] = field(default_factory=list)
-    branches: list[Branch] = field(default_factory=list)
-    topics: dict[str, str] = field(default_factory=dict)
-    queues: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def place(self) -> r.Place:
-        return self.names.place
-
-    def add(self, *made: r.Resource) -> None:
-        self.resources.extend(made)
-
-    def queue_arn(self, short: str) -> str:
-        return self.place.queue_arn(self.names.part(short))
-
-    def topic_arn(self, short: str) -> str:
-        return self.place.topic_arn(self.names.part(short))
-
-    def bucket_arn(self, short: str) -> str:
-        return self.place.bucket_arn(self.names.bucket(short))
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """The kinds of notice that somebody asked for."""
-        return tuple(kind for kind, notice in self.spec.notify.kinds if notice.addresses)
-
-    @property
-    def tidy(self) -> Group | None:
-        """The group that deletes variants; the writer sends it what no row names."""
-        return next(
-            (group for group in steps.groups(self.spec) if group.source == steps.TIDY), None
-        )
+Address = tuple[Literal["email", "sms", "application"], str]
 
 
 def wire(build: Build) -> None:
@@ -121,7 +57,7 @@ def wire(build: Build) -> None:
     groups = steps.groups(build.spec)
     _storage(build)
     _topics(build, removals=any(group.on == "removed" for group in groups))
-    _queue(build, REJECTED, retention_s=DLQ_RETENTION_S)
+    add_queue(build, REJECTED, retention_s=DLQ_RETENTION_S)
     for group in groups:
         _step_branch(build, group)
     _writer(build)
@@ -158,74 +94,14 @@ def _storage(build: Build) -> None:
 def _topics(build: Build, *, removals: bool) -> None:
     uploads = build.bucket_arn("uploads")
     for short in (CREATED_TOPIC, *([REMOVED_TOPIC] if removals else [])):
-        _topic(build, short, policies.s3_publishes(build.topic_arn(short), uploads, build.place))
-    _topic(build, COMPLETED)
+        add_topic(build, short, policies.s3_publishes(build.topic_arn(short), uploads, build.place))
+    add_topic(build, COMPLETED)
     if build.notices:
-        _topic(build, NOTICES)
+        add_topic(build, NOTICES)
     alarm_arns = build.place.alarm_arn(build.names.part("*"))
-    _topic(build, ALARMS, policies.alarms_publish(build.topic_arn(ALARMS), alarm_arns, build.place))
-
-
-def _topic(build: Build, short: str, *publishers: Statement) -> None:
-    name = build.names.part(short)
-    build.topics[short] = name
-    display = f"{build.spec.name} {build.names.environment}" if short in {NOTICES, ALARMS} else ""
-    build.add(
-        r.Topic(
-            name=name,
-            policy=policies.topic(build.place.topic_arn(name), *publishers),
-            display_name=display,
-        )
+    add_topic(
+        build, ALARMS, policies.alarms_publish(build.topic_arn(ALARMS), alarm_arns, build.place)
     )
-
-
-def _queue(
-    build: Build,
-    short: str,
-    *,
-    topics: Sequence[str] = (),
-    retention_s: int = DLQ_RETENTION_S,
-    running: Running | None = None,
-) -> str:
-    """Add a queue that `topics` (short names) may send to. With `running` it is a work queue with a
-    DLQ.
-    """
-    name = build.names.part(short)
-    policy = policies.queue(
-        build.place.queue_arn(name), [build.topic_arn(topic) for topic in topics]
-    )
-    build.queues[short] = name
-    if running is None:
-        build.add(r.Queue(name=name, policy=policy, retention_s=retention_s))
-    else:
-        build.add(
-            r.Queue(
-                name=name,
-                policy=policy,
-                visibility_s=running.visibility_s,
-                retention_s=running.retention_s,
-                dlq=build.names.dlq(short),
-                max_receives=running.retries,
-            )
-        )
-    return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a branch is made from. `topics` feed it, each with a filter policy; `queue` is its
-    queue's short name.
-    """
-
-    name: str
-    source: str
-    settings: Settings
-    statements: tuple[Statement, ...]
-    running: Running
-    via: Literal["function", "queue"]
-    queue: str
-    topics: tuple[tuple[str, str], ...] = ()
-    steps: tuple[str, ...] = ()
 
 
 def _step_branch(build: Build, group: Group) -> None:
@@ -244,7 +120,7 @@ def _step_branch(build: Build, group: Group) -> None:
         limits=_limits(build.spec),
         max_receives=group.running.retries if group.via == "queue" else ASYNC_ATTEMPTS,
     )
-    _branch(
+    add_branch(
         build,
         Work(
             name=group.name,
@@ -292,7 +168,7 @@ def _writer(build: Build) -> None:
         max_receives=running.retries,
     )
     to_tidy = [policies.send("Tidy", [build.queue_arn(tidy.name)])] if tidy else []
-    _branch(
+    add_branch(
         build,
         Work(
             name=WRITER,
@@ -320,7 +196,7 @@ def _notifier(build: Build) -> None:
         notices=build.notices,
         max_receives=ASYNC_ATTEMPTS,
     )
-    _branch(
+    add_branch(
         build,
         Work(
             name=NOTIFIER,
@@ -364,111 +240,6 @@ def _messenger(build: Build) -> Running:
     )
 
 
-def _branch(build: Build, work: Work) -> None:
-    """Add a function and all that is its alone."""
-    short_dlq = work.queue + DLQ_ENDING
-    topics = [topic for topic, _ in work.topics]
-    dlq = _queue(build, short_dlq, topics=topics)
-    function = build.names.part(work.name)
-    if work.via == "queue":
-        feed, queue = _through_queue(build, work, function, topics), build.names.part(work.queue)
-    else:
-        feed, queue = _directly(build, work, function, dlq), None
-    log_group = build.names.log_group(work.name)
-    build.add(
-        r.LogGroup(name=log_group, retention_days=work.running.log_days),
-        r.Role(
-            name=build.names.role(work.name),
-            trust=policies.TRUST_LAMBDA,
-            policy=policies.document(
-                [policies.logs(build.place.log_group_arn(log_group)), feed, *work.statements]
-            ),
-        ),
-        _function(build, work, function, log_group),
-    )
-    build.add(
-        *(
-            r.Subscription(
-                topic=build.names.part(topic),
-                protocol="sqs" if queue else "lambda",
-                endpoint=queue or function,
-                dlq=dlq,
-                filter_policy=filter_policy,
-            )
-            for topic, filter_policy in work.topics
-        )
-    )
-    build.branches.append(
-        Branch(
-            name=work.name,
-            steps=work.steps,
-            function=function,
-            log_group=log_group,
-            queue=queue,
-            dlq=dlq,
-            topic=build.names.part(topics[0]) if topics else None,
-        )
-    )
-
-
-def _through_queue(build: Build, work: Work, function: str, topics: Sequence[str]) -> Statement:
-    """Put a queue in front of the function; return what its role needs for that."""
-    queue = _queue(build, work.queue, topics=topics, running=work.running)
-    concurrency = work.running.concurrency
-    build.add(
-        r.Mapping(
-            queue=queue,
-            function=function,
-            batch=work.running.batch,
-            window_s=work.running.window_s,
-            max_concurrency=concurrency,
-        )
-    )
-    return policies.consume(build.queue_arn(work.queue))
-
-
-def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
-    """Let the topics invoke the function; return what its role needs for its failures to reach
-    `dlq`.
-    """
-    build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
-    build.add(
-        *(
-            r.Permission(
-                function=function,
-                statement_id=f"sns-{topic}",
-                principal="sns.amazonaws.com",
-                source_arn=build.topic_arn(topic),
-            )
-            for topic, _ in work.topics
-        )
-    )
-    return policies.send("Failures", [build.place.queue_arn(dlq)])
-
-
-def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function:
-    running = work.running
-    reserved = running.reserved or (running.concurrency if work.via == "function" else None)
-    return r.Function(
-        name=name,
-        role=build.names.role(work.name),
-        source=work.source,
-        handler=HANDLER,
-        runtime=build.host.runtime,
-        architecture=build.host.architecture,
-        memory_mb=running.memory_mb,
-        timeout_s=running.timeout_s,
-        tmp_mb=running.tmp_mb,
-        environment=((SETTINGS_VARIABLE, work.settings.dumps()),),
-        code_hash=build.code_hashes[work.source],
-        log_group=log_group,
-        reserved_concurrency=reserved,
-    )
-
-
-Address = tuple[Literal["email", "sms", "application"], str]
-
-
 def _people(build: Build) -> None:
     """Subscribe people: each address once, for the kinds that it asked for; `failed` also to the
     alarms.
@@ -480,7 +251,7 @@ def _people(build: Build) -> None:
             kinds.setdefault(address, []).append(kind)
     if not kinds:
         return
-    dlq = _queue(build, NOTICES + DLQ_ENDING, topics=[NOTICES, ALARMS])
+    dlq = add_queue(build, NOTICES + DLQ_ENDING, topics=[NOTICES, ALARMS])
     for address, asked in kinds.items():
         wanted = "" if len(asked) == len(build.notices) else r.canonical({"kind": asked})
         build.add(_person(build, NOTICES, address, dlq, wanted))

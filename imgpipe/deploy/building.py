@@ -1,0 +1,259 @@
+"""A graph in the making, and how its parts are added: topics, queues, and branches.
+
+A branch is a function with everything that is its alone: role, log group, queue or permission,
+subscription, dead-letter queue. Nothing outside names it but the topic that it subscribes to, whose
+policy doesn't change with its subscribers: so that adding or removing a branch touches that branch.
+What a pipeline consists of is in `wiring`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from imgpipe.deploy import policies, steps
+from imgpipe.deploy import resources as r
+from imgpipe.deploy.names import ALARMS, DLQ_ENDING, NOTICES, Names
+from imgpipe.runtime.settings import SETTINGS_VARIABLE, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imgpipe.deploy.model import Spec
+    from imgpipe.deploy.policies import Statement
+    from imgpipe.deploy.steps import Group, Running
+
+DLQ_RETENTION_S = 14 * 86_400
+ASYNC_ATTEMPTS = 3
+HANDLER = "handler.handler"
+
+
+class Host(NamedTuple):
+    """What functions run on."""
+
+    runtime: str
+    architecture: Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One function and the way its messages reach it.
+
+    `name` is short: the group's, or the single step's. `dlq` holds SQS dead letters, what the
+    subscription could not deliver, and Lambda's on-failure records. Without a `queue` SNS invokes
+    the function directly.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+    function: str
+    log_group: str
+    queue: str | None
+    dlq: str
+    topic: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a branch is made from. `topics` feed it, each with a filter policy; `queue` is its
+    queue's short name.
+    """
+
+    name: str
+    source: str
+    settings: Settings
+    statements: tuple[Statement, ...]
+    running: Running
+    via: Literal["function", "queue"]
+    queue: str
+    topics: tuple[tuple[str, str], ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Build:
+    """A graph in the making: what it is made from, and what there is so far."""
+
+    spec: Spec
+    names: Names
+    code_hashes: Mapping[str, str]
+    host: Host
+    resources: list[r.Resource] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+    topics: dict[str, str] = field(default_factory=dict)
+    queues: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> r.Place:
+        return self.names.place
+
+    def add(self, *made: r.Resource) -> None:
+        self.resources.extend(made)
+
+    def queue_arn(self, short: str) -> str:
+        return self.place.queue_arn(self.names.part(short))
+
+    def topic_arn(self, short: str) -> str:
+        return self.place.topic_arn(self.names.part(short))
+
+    def bucket_arn(self, short: str) -> str:
+        return self.place.bucket_arn(self.names.bucket(short))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """The kinds of notice that somebody asked for."""
+        return tuple(kind for kind, notice in self.spec.notify.kinds if notice.addresses)
+
+    @property
+    def tidy(self) -> Group | None:
+        """The group that deletes variants; the writer sends it what no row names."""
+        return next(
+            (group for group in steps.groups(self.spec) if group.source == steps.TIDY), None
+        )
+
+
+def add_topic(build: Build, short: str, *publishers: Statement) -> None:
+    name = build.names.part(short)
+    build.topics[short] = name
+    display = f"{build.spec.name} {build.names.environment}" if short in {NOTICES, ALARMS} else ""
+    build.add(
+        r.Topic(
+            name=name,
+            policy=policies.topic(build.place.topic_arn(name), *publishers),
+            display_name=display,
+        )
+    )
+
+
+def add_queue(
+    build: Build,
+    short: str,
+    *,
+    topics: Sequence[str] = (),
+    retention_s: int = DLQ_RETENTION_S,
+    running: Running | None = None,
+) -> str:
+    """Add a queue that `topics` (short names) may send to. With `running` it is a work queue with a
+    DLQ.
+    """
+    name = build.names.part(short)
+    policy = policies.queue(
+        build.place.queue_arn(name), [build.topic_arn(topic) for topic in topics]
+    )
+    build.queues[short] = name
+    if running is None:
+        build.add(r.Queue(name=name, policy=policy, retention_s=retention_s))
+    else:
+        build.add(
+            r.Queue(
+                name=name,
+                policy=policy,
+                visibility_s=running.visibility_s,
+                retention_s=running.retention_s,
+                dlq=build.names.dlq(short),
+                max_receives=running.retries,
+            )
+        )
+    return name
+
+
+def add_branch(build: Build, work: Work) -> None:
+    """Add a function and all that is its alone."""
+    short_dlq = work.queue + DLQ_ENDING
+    topics = [topic for topic, _ in work.topics]
+    dlq = add_queue(build, short_dlq, topics=topics)
+    function = build.names.part(work.name)
+    if work.via == "queue":
+        feed, queue = _through_queue(build, work, function, topics), build.names.part(work.queue)
+    else:
+        feed, queue = _directly(build, work, function, dlq), None
+    log_group = build.names.log_group(work.name)
+    build.add(
+        r.LogGroup(name=log_group, retention_days=work.running.log_days),
+        r.Role(
+            name=build.names.role(work.name),
+            trust=policies.TRUST_LAMBDA,
+            policy=policies.document(
+                [policies.logs(build.place.log_group_arn(log_group)), feed, *work.statements]
+            ),
+        ),
+        _function(build, work, function, log_group),
+    )
+    build.add(
+        *(
+            r.Subscription(
+                topic=build.names.part(topic),
+                protocol="sqs" if queue else "lambda",
+                endpoint=queue or function,
+                dlq=dlq,
+                filter_policy=filter_policy,
+            )
+            for topic, filter_policy in work.topics
+        )
+    )
+    build.branches.append(
+        Branch(
+            name=work.name,
+            steps=work.steps,
+            function=function,
+            log_group=log_group,
+            queue=queue,
+            dlq=dlq,
+            topic=build.names.part(topics[0]) if topics else None,
+        )
+    )
+
+
+def _through_queue(build: Build, work: Work, function: str, topics: Sequence[str]) -> Statement:
+    """Put a queue in front of the function; return what its role needs for that."""
+    queue = add_queue(build, work.queue, topics=topics, running=work.running)
+    concurrency = work.running.concurrency
+    build.add(
+        r.Mapping(
+            queue=queue,
+            function=function,
+            batch=work.running.batch,
+            window_s=work.running.window_s,
+            max_concurrency=concurrency,
+        )
+    )
+    return policies.consume(build.queue_arn(work.queue))
+
+
+def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
+    """Let the topics invoke the function; return what its role needs for its failures to reach
+    `dlq`.
+    """
+    build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
+    build.add(
+        *(
+            r.Permission(
+                function=function,
+                statement_id=f"sns-{topic}",
+                principal="sns.amazonaws.com",
+                source_arn=build.topic_arn(topic),
+            )
+            for topic, _ in work.topics
+        )
+    )
+    return policies.send("Failures", [build.place.queue_arn(dlq)])
+
+
+def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function:
+    running = work.running
+    reserved = running.reserved or (running.concurrency if work.via == "function" else None)
+    return r.Function(
+        name=name,
+        role=build.names.role(work.name),
+        source=work.source,
+        handler=HANDLER,
+        runtime=build.host.runtime,
+        architecture=build.host.architecture,
+        memory_mb=running.memory_mb,
+        timeout_s=running.timeout_s,
+        tmp_mb=running.tmp_mb,
+        environment=((SETTINGS_VARIABLE, work.settings.dumps()),),
+        code_hash=build.code_hashes[work.source],
+        log_group=log_group,
+        reserved_concurrency=reserved,
+    )
