@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgpipe.runtime.store import Outgoing
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What a broken method raises: an error like any that a cloud can give."""
 
 
@@ -70,7 +70,7 @@ class FakeStore:
     # What tests do to it
 
     def break_on(self, method: str, times: int = 1) -> None:
-        """Make the next `times` calls of `method` raise Broken."""
+        """Make the next `times` calls of `method` raise BrokenError."""
         self._breaks[method] += times
 
     def upload(self, bucket: str, key: str, data: bytes) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class FakeStore:
         self.calls.append(method)
         if self._breaks[method]:
             self._breaks[method] -= 1
-            raise Broken(method)
+            raise BrokenError(method)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     S3 -> Lambda                  {"Records": [{"eventSource": "aws:s3", …}]}
     S3 -> SNS -> Lambda           {"Records": [{"Sns": {"Message": "<S3>"}, …}]}
     S3 -> SQS -> Lambda           {"Records": [{"eventSource": "aws:sqs", "body": "<S3>"}]}
-    S3 -> SNS -> SQS -> Lambda    the same; the body is an SNS envelope or, delivered raw, the S3 document
+    S3 -> SNS -> SQS -> Lambda    the body is an SNS envelope or, delivered raw, the S3 document
     S3 -> EventBridge (-> SQS)    {"source": "aws.s3", "detail": …}
     a failed invocation's record  {"requestPayload": <any of the above>, …}
     s3:TestEvent                  no change at all

@@ -140,16 +140,15 @@ def _why(end: dict[str, Any]) -> str:
     given = str(end.get("reason") or "")
     if given in set(Reason):
         return WORDS[Reason(given)]
-    return (
-        "a fault on our side"
-        if end["status"] == "failed"
-        else readable(given) or "no reason was given"
-    )
+    if end["status"] == "failed":
+        return "a fault on our side"
+    return readable(given) or "no reason was given"
 
 
 def _advice(end: dict[str, Any]) -> str:
     if end["status"] == "failed":
-        return f"It is kept for another attempt; the fault was: {readable(str(end.get('reason') or 'unknown'))}."
+        fault = readable(str(end.get("reason") or "unknown"))
+        return f"It is kept for another attempt; the fault was: {fault}."
     return "Please check the file and upload it again."
 
 

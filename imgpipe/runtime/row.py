@@ -7,7 +7,7 @@ all deliveries converge:
 
     lower sequencer                    loses; its outputs are to be deleted
     higher sequencer                   replaces the row; the old outputs are to be deleted
-    the same                           step by step: done beats rejected beats failed beats retrying, then the later
+    the same                           step by step: done, rejected, failed, retrying; then time
     a removal                          is a tombstone, and wins over a result with its own sequencer
 
 What is read off a row, rather than kept in it: its status, and that a step which used up its

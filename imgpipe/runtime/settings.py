@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SETTINGS_VARIABLE = "IMGPIPE_SETTINGS"
 CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
+MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+DECODING_SHARE = 0.6
+"""Of a function's memory. The rest is for Python, the libraries, the file itself and the variants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,15 @@ class Settings:
 
 def from_environment() -> Settings:
     return Settings.loads(os.environ[SETTINGS_VARIABLE])
+
+
+def within_memory(limits: Limits) -> Limits:
+    """Return `limits` for the memory that this function has: running out of it kills the function."""
+    memory_mb = int(os.environ.get(MEMORY_VARIABLE, "0"))
+    if not memory_mb:
+        return limits
+    share = int(memory_mb * 1_048_576 * DECODING_SHARE)
+    return replace(limits, max_decoded_bytes=min(limits.max_decoded_bytes, share))
 
 
 def code_hash() -> str:

@@ -16,14 +16,14 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import batch, events, log, results
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.results import Output, Problem, StepResult
-from imgpipe.runtime.settings import Settings, code_hash, from_environment
+from imgpipe.runtime.settings import Settings, code_hash, from_environment, within_memory
 from imgpipe.runtime.store import Outgoing, Source, Store, shared
 
 if TYPE_CHECKING:
@@ -45,9 +45,10 @@ def run(
 
     Returns the messages that must come back; raises when a direct one failed.
     """
+    told = settings or from_environment()
     worker = _Worker(
         store=store or shared(),
-        settings=settings or from_environment(),
+        settings=replace(told, limits=within_memory(told.limits)),
         make=make,
         request_id=str(getattr(context, "aws_request_id", "")),
     )
@@ -62,7 +63,7 @@ class _Worker:
     request_id: str
 
     def message(self, message: Message) -> None:
-        """Work on every change in `message`, also behind one that fails; raise the first failure."""
+        """Work on every change in `message`, also after one failed; raise the first failure."""
         failures: list[Exception] = []
         found = events.changes(message.document())
         for change in found:

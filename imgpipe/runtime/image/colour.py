@@ -98,7 +98,7 @@ def _applied(transform: Any, im: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> Any:
-    """Return the transform to sRGB; None when there is nothing to do or the profile can't be used."""
+    """Return the transform to sRGB; None if there is nothing to do or the profile is no use."""
     from PIL import ImageCms
 
     try:

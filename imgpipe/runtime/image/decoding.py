@@ -76,7 +76,7 @@ def _fitting(stored: Size, decoded: Size) -> Size:
 
 
 def _bare(im: Image.Image, source: Image.Image) -> Image.Image:
-    """Return `im` without comments, profiles and EXIF, which encoders would copy into the variants."""
+    """Return `im` without comments, profiles and EXIF, which encoders would copy."""
     bare = im.copy() if im is source else im
     bare.info = {}
     return bare

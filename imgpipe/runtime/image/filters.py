@@ -57,7 +57,7 @@ def _matrix(im: Image.Image, rows: Sequence[Sequence[float]]) -> Image.Image:
 
 
 def _curve(im: Image.Image, curve: Callable[[float], float]) -> Image.Image:
-    """Return `im` with `curve` (0..1 to 0..1) applied to every channel, by a table of 256 values."""
+    """Return `im` with `curve` (0..1 to 0..1) applied to every channel, by a table."""
     table = [round(min(1.0, max(0.0, curve(value / 255))) * 255) for value in range(256)]
     return im.point(table * 3)
 

@@ -64,7 +64,7 @@ def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Imag
 
 
 def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> Image.Image:
-    """Return `pixels` in the middle of the placement's canvas; transparent where the format can be."""
+    """Return `pixels` in the middle of its canvas, which is transparent if the format can be."""
     if placement.canvas is None or placement.canvas == pixels.size:
         return pixels
     width, height = placement.canvas
