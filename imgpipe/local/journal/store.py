@@ -26,8 +26,11 @@ log = logging.getLogger("journal")
 Encode = Callable[[], str | None]
 """Returns the entry's JSON, or None when it is to be deleted."""
 
-CHECKPOINT_COMMITS = 2_000
+CHECKPOINT_COMMITS = 1_000
 """Commits between two checkpoints; the write-ahead log then holds some ten megabytes."""
+
+_CREATE = "CREATE TABLE IF NOT EXISTS entry (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))"
+_UPSERT = "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 
 
 class JournalError(Exception):
@@ -47,9 +50,7 @@ class Journal:
         self._failing = False
         self._checkpointing = threading.Lock()
         self._db = self._connect()
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS entry (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))"
-        )
+        self._db.execute(_CREATE)
         self.on_mark: Callable[[], None] = lambda: None
         """Called after a mark when there was none: whoever answers requests arranges for a commit."""
 
@@ -60,9 +61,7 @@ class Journal:
         db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=5)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        db.execute(
-            "PRAGMA wal_autocheckpoint=0"
-        )  # our own thread does it: its fsync would stall the answers
+        db.execute("PRAGMA wal_autocheckpoint=0")  # its fsync would stall an answer
         return db
 
     @property
@@ -123,7 +122,7 @@ class Journal:
         gone = [row[:2] for row in rows if row[2] is None]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?)", kept)
+            self._db.executemany(_UPSERT, kept)
             self._db.executemany("DELETE FROM entry WHERE kind = ? AND key = ?", gone)
             self._db.execute("COMMIT")
         except sqlite3.Error:
@@ -142,13 +141,14 @@ class Journal:
             threading.Thread(target=self.checkpoint, name="journal-checkpoint", daemon=True).start()
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the database, beside the commits."""
+        """Move the write-ahead log into the database, beside the commits; only the last bit holds them up."""
         if not self._checkpointing.acquire(blocking=False):
             return
         try:
             db = self._connect()
             try:
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 db.close()
         except sqlite3.Error:
