@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -48,7 +48,7 @@ def apply(
     again: str = "imgpipe up",
     clock: Callable[[], float] = time.monotonic,
     perform: Callable[[Site, Action], None] | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Carry out the actions that change something and yield what happens.
 
     Raises the first failure when all that could go on has ended; its hint is the command `again`.
@@ -95,7 +95,7 @@ class _Run:
         self.failures: list[tuple[Action, ImgpipeError]] = []
         self._stop = threading.Event()
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="apply") as pool:
             try:
                 self._start_ready(pool)
@@ -144,7 +144,7 @@ class _Run:
         if event.state == "done":
             self._undone.discard(event.action.key)
 
-    def _skipped(self) -> Iterator[Event]:
+    def _skipped(self) -> Generator[Event, None, None]:
         for action in self._waiting.values():
             yield Event(action, "skipped", text="something that it needs failed")
 

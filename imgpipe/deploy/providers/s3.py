@@ -12,13 +12,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imgpipe.cloud import error_code
+from imgpipe.deploy.names import OPERATIONS
 from imgpipe.deploy.providers.documents import settled
 from imgpipe.deploy.providers.site import Site, found, gone
 from imgpipe.deploy.resources import Bucket, Key
 from imgpipe.errors import CloudError
 
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
+NOTES = f"{OPERATIONS}/"
 DELETE_BATCH = 1000
+ATTEMPTS = 5
 _ALL_BLOCKED = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -57,10 +60,14 @@ class Buckets:
         region = self._site.place.region
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         try:
-            self._s3.create_bucket(
-                Bucket=wanted.name,
-                ObjectOwnership="BucketOwnerEnforced",
-                CreateBucketConfiguration={**where, "Tags": self._site.tag_list},
+            self._site.patiently(
+                lambda: self._s3.create_bucket(
+                    Bucket=wanted.name,
+                    ObjectOwnership="BucketOwnerEnforced",
+                    CreateBucketConfiguration={**where, "Tags": self._site.tag_list},
+                ),
+                lambda error: error_code(error) == "OperationAborted",
+                "S3 is still deleting the bucket of that name: waiting",
             )
         except ClientError as error:
             self._adopt(wanted, error)
@@ -70,32 +77,31 @@ class Buckets:
         self._settle(wanted)
 
     def delete(self, before: Bucket) -> None:
-        if self._site.erase_data:
-            gone(lambda: self._empty(before.name))
-        for _ in range(5):
+        """Delete the bucket. Its own notes go with it; all else only if the site may erase data."""
+        erased = "" if self._site.erase_data else NOTES
+        if not self._site.erase_data and found(lambda: self.is_empty(before.name)) is False:
+            raise self._not_empty(before.name)
+        for _ in range(ATTEMPTS):
+            gone(lambda: self._empty(before.name, erased))
             try:
                 return gone(lambda: self._s3.delete_bucket(Bucket=before.name))
             except ClientError as error:
                 if error_code(error) != "BucketNotEmpty":
                     raise
-                if not self._site.erase_data:
-                    raise CloudError(
-                        f"bucket {before.name}",
-                        "it is not empty",
-                        hint="imgpipe down --delete-data",
-                    ) from error
-            gone(lambda: self._empty(before.name))
-        raise CloudError(
-            f"bucket {before.name}", "something keeps writing to it", hint="stop it and run again"
-        )
+        raise self._not_empty(before.name)
 
-    def is_empty(self, name: str, ignored: str = "") -> bool:
-        """Tell whether the bucket holds nothing, current or not, outside the folder `ignored`."""
+    def _not_empty(self, name: str) -> CloudError:
+        if self._site.erase_data:
+            return CloudError(
+                f"bucket {name}", "something keeps writing to it", hint="stop it and run again"
+            )
+        return CloudError(f"bucket {name}", "it holds objects", hint="imgpipe down --delete-data")
+
+    def is_empty(self, name: str) -> bool:
+        """Tell whether the bucket holds nothing but our notes, also no former version."""
         for page in self._pages("list_object_versions", name):
             for kind in ("Versions", "DeleteMarkers"):
-                if any(
-                    not ignored or not one["Key"].startswith(ignored) for one in page.get(kind, ())
-                ):
+                if any(not one["Key"].startswith(NOTES) for one in page.get(kind, ())):
                     return False
         return True
 
@@ -168,9 +174,9 @@ class Buckets:
             "BucketOwnerEnforced"
         ]
 
-    def _empty(self, name: str) -> None:
-        """Delete every version and delete marker, then every unfinished upload."""
-        for page in self._pages("list_object_versions", name):
+    def _empty(self, name: str, prefix: str) -> None:
+        """Delete every version and delete marker under `prefix`, then every unfinished upload."""
+        for page in self._pages("list_object_versions", name, Prefix=prefix):
             doomed = [
                 {"Key": one["Key"], "VersionId": one["VersionId"]}
                 for kind in ("Versions", "DeleteMarkers")
@@ -178,7 +184,7 @@ class Buckets:
             ]
             for start in range(0, len(doomed), DELETE_BATCH):
                 self._erase(name, doomed[start : start + DELETE_BATCH])
-        for page in self._pages("list_multipart_uploads", name):
+        for page in self._pages("list_multipart_uploads", name, Prefix=prefix):
             for upload in page.get("Uploads", ()):
                 gone(
                     lambda upload=upload: self._s3.abort_multipart_upload(  # type: ignore[misc]
@@ -195,8 +201,8 @@ class Buckets:
             )
         self._site.say(f"erased {len(doomed)} objects")
 
-    def _pages(self, operation: str, name: str) -> Iterator[dict[str, Any]]:
-        yield from self._s3.get_paginator(operation).paginate(Bucket=name)
+    def _pages(self, operation: str, name: str, **by: str) -> Iterator[dict[str, Any]]:
+        yield from self._s3.get_paginator(operation).paginate(Bucket=name, **by)
 
 
 def _lifecycle_rules(wanted: Bucket) -> Iterator[dict[str, Any]]:

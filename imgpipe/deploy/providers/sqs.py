@@ -12,6 +12,12 @@ from imgpipe.deploy.providers.documents import settled
 from imgpipe.deploy.providers.site import Site, found, gone, last
 from imgpipe.deploy.resources import Key, Queue, canonical
 
+_COUNTERS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
 
 class Queues:
     def __init__(self, site: Site) -> None:
@@ -56,6 +62,11 @@ class Queues:
 
     def delete(self, before: Queue) -> None:
         gone(lambda: self._sqs.delete_queue(QueueUrl=self._url(before.name)))
+
+    def messages(self, name: str) -> int:
+        """Return about how many messages the queue holds, visible or not."""
+        attributes = found(lambda: self._attributes(name)) or {}
+        return sum(int(attributes.get(counter, 0)) for counter in _COUNTERS)
 
     def _url(self, name: str) -> str:
         return self._site.place.queue_url(name)

@@ -1,0 +1,225 @@
+"""`up`, `plan`, `down`, `outputs`: put the pipeline up, look at what would change, take it down."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe import errors
+from imgpipe.cli import options, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgpipe.deploy.calls import Calls
+    from imgpipe.deploy.plan import Action
+    from imgpipe.operate.project import Project
+
+PANEL = "Put up and take down"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(up)
+    app.command(rich_help_panel=PANEL)(plan)
+    app.command(rich_help_panel=PANEL)(down)
+    app.command(rich_help_panel=PANEL)(outputs)
+
+
+Check = Annotated[bool, typer.Option("--check", help="Exit with 3 if anything would change.")]
+DeleteData = Annotated[
+    bool, typer.Option("--delete-data", help="Delete the photographs and the rows too.")
+]
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this one.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Print the bare value, for scripts.")]
+
+
+def up(
+    yes: options.Yes = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+) -> None:
+    """Put the pipeline up, or bring it to what pipeline.yaml says: shows the plan, asks, applies it."""
+    from imgpipe.cli.views import provision as view
+    from imgpipe.deploy.plan import pending
+    from imgpipe.operate import provision
+
+    started = time.monotonic()
+    project, calls = _open(file, env)
+    actions = provision.plan(project)
+    changes = pending(actions)
+    if not changes:
+        render.err().print(f"nothing to change: {len(actions)} resources are as declared")
+        return
+    render.err().print(view.plan(project, actions))
+    _approve(project, changes, yes)
+    with closing(provision.up(project, actions, say=_say)) as events:
+        done = view.follow(render.err(), project, actions, events)
+    render.err().print(view.done_line("up", done, time.monotonic() - started, calls.total))
+    render.out().print(view.outputs(_values(project)))
+    _next_steps(project)
+
+
+def plan(
+    check: Check = False,
+    json: options.Json = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+) -> None:
+    """Show what `up` would change, and why. Changes nothing."""
+    from imgpipe.cli.views import provision as view
+    from imgpipe.deploy.plan import pending
+    from imgpipe.operate import provision
+
+    project, _ = _open(file, env)
+    actions = provision.plan(project)
+    if json:
+        render.print_json(view.as_json(actions))
+    else:
+        render.out().print(view.plan(project, actions))
+    if check and pending(actions):
+        raise typer.Exit(errors.PENDING)
+
+
+def down(
+    yes: options.Yes = False,
+    delete_data: DeleteData = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+) -> None:
+    """Take the pipeline down. Photographs and rows stay unless --delete-data."""
+    from imgpipe.cli.views import provision as view
+    from imgpipe.deploy.plan import pending
+    from imgpipe.operate import provision
+
+    started = time.monotonic()
+    project, calls = _open(file, env)
+    actions = provision.plan_down(project, delete_data=delete_data)
+    changes = pending(actions)
+    if changes:
+        render.err().print(view.plan(project, actions))
+        _approve(project, changes, yes)
+        with closing(provision.down(project, actions, delete_data=delete_data, say=_say)) as events:
+            done = view.follow(render.err(), project, actions, events)
+        render.err().print(view.done_line("down", done, time.monotonic() - started, calls.total))
+    _after_down(env, kept=[action for action in actions if not action.changes], any_=bool(changes))
+
+
+def outputs(
+    name: Name = None,
+    raw: Raw = False,
+    json: options.Json = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+) -> None:
+    """Print the names, URLs and ARNs of what is up: buckets, queues, topics, table, functions."""
+    from imgpipe.cli.views import provision as view
+    from imgpipe.operate.project import open_project
+
+    values = _values(open_project(file, env))
+    if name is not None:
+        values = {name: _one(values, name)}
+    if json:
+        render.print_json(values)
+    elif raw:
+        sys.stdout.write("".join(f"{value}\n" for value in values.values()))
+    else:
+        render.out().print(view.outputs(values))
+
+
+def _open(file: Path, env: str) -> tuple[Project, Calls]:
+    """Open the project, its calls counted; start the embedded cloud if it is the one that is meant."""
+    from imgpipe.operate import provision
+
+    if env == options.LOCAL:
+        from imgpipe.cli.local import ensure_started
+
+        _check_file(file)
+        ensure_started(file.resolve().parent)
+    return provision.open_counted(file, env)
+
+
+def _check_file(file: Path) -> None:
+    """Refuse a file that isn't there before an embedded cloud is started beside it."""
+    if not file.is_file():
+        from imgpipe.deploy import yaml_source
+
+        yaml_source.read(file)
+
+
+def _approve(project: Project, changes: Sequence[Action], yes: bool) -> None:
+    """Ask, unless told not to. Without a terminal only what deletes nothing on this machine goes unasked."""
+    from imgpipe.deploy.plan import Verb
+
+    deletes = any(action.verb is Verb.DELETE for action in changes)
+    if yes:
+        return
+    if sys.stdin.isatty():
+        _ask("Delete these?" if all_deleted(changes) else "Apply this plan?")
+    elif deletes or project.graph.environment != options.LOCAL:
+        raise errors.UsageError(
+            "the plan", "nobody is there to approve it", hint="run again with --yes"
+        )
+
+
+def all_deleted(changes: Sequence[Action]) -> bool:
+    from imgpipe.deploy.plan import Verb
+
+    return all(action.verb is Verb.DELETE for action in changes)
+
+
+def _ask(question: str) -> None:
+    if not typer.confirm(question, err=True):
+        render.err().print("nothing was changed")
+        raise typer.Exit(errors.FAILED)
+
+
+def _say(text: str) -> None:
+    render.err().print(render.safe(text))
+
+
+def _values(project: Project) -> dict[str, str]:
+    place = project.graph.place
+    values = {**project.graph.outputs(), "region": place.region, "account": place.account}
+    endpoint = project.cloud.endpoint
+    return {**values, "endpoint": endpoint} if endpoint else values
+
+
+def _one(values: dict[str, str], name: str) -> str:
+    from difflib import get_close_matches
+
+    if name in values:
+        return values[name]
+    near = get_close_matches(name, values, 1)
+    raise errors.UsageError(
+        f"output {name}", "there is none", hint=f"imgpipe outputs {near[0] if near else ''}".strip()
+    )
+
+
+def _next_steps(project: Project) -> None:
+    from imgpipe.operate import provision
+
+    env = project.graph.environment
+    option = "" if env == options.LOCAL else f" --env {env}"
+    if waiting := provision.unconfirmed(project):
+        where = " (imgpipe local mail)" if env == options.LOCAL else ""
+        names = render.safe(", ".join(waiting))
+        render.err().print(f"[yellow]to confirm[/] by e-mail{where}: {names}")
+    render.err().print(
+        f"[cyan]next:[/] imgpipe upload PHOTO --wait{option}, imgpipe status{option}"
+    )
+
+
+def _after_down(env: str, kept: Sequence[Action], any_: bool) -> None:
+    if kept:
+        names = render.safe(", ".join(action.key.name for action in kept))
+        render.err().print(f"kept: {names}")
+        render.err().print("[cyan]next:[/] imgpipe down --delete-data takes them down too")
+    else:
+        render.err().print("nothing of it is left" if any_ else "nothing to take down")
+    if env == options.LOCAL and not kept:
+        render.err().print("[cyan]next:[/] imgpipe local stop")

@@ -1,0 +1,235 @@
+"""`plan`, `up` and `down`: the pipeline's declaration against the cloud, and the way between them.
+
+A person approves a list of actions; by the time that the lease is ours somebody else may have been at work. So the
+plan is made again under the lease, and what would now be deleted without having been approved is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from imgpipe import cloud
+from imgpipe.deploy import lease, package
+from imgpipe.deploy import plan as planning
+from imgpipe.deploy.apply import Event, apply
+from imgpipe.deploy.calls import Calls
+from imgpipe.deploy.observe import observe
+from imgpipe.deploy.plan import Action, Verb, pending
+from imgpipe.deploy.providers.s3 import Buckets
+from imgpipe.deploy.providers.site import Archive, Site
+from imgpipe.deploy.providers.sns import Subscriptions
+from imgpipe.deploy.providers.sqs import Queues
+from imgpipe.deploy.resources import Function, Key, Queue, Resource, Subscription
+from imgpipe.errors import ImgpipeError
+from imgpipe.operate.project import Project, open_project
+
+if TYPE_CHECKING:
+    from imgpipe.deploy.wheels import Target
+
+BUILD_FOLDER = Path(".imgpipe") / "build"
+
+
+def site_of(project: Project, *, erase_data: bool = False) -> Site:
+    graph = project.graph
+    return Site(
+        clients=project.cloud,
+        place=graph.place,
+        prefix=f"{graph.pipeline}-{graph.environment}-",
+        tags=graph.tags,
+        erase_data=erase_data,
+    )
+
+
+def plan(project: Project) -> list[Action]:
+    """Return what `up` would do, and what it would keep. Only reads."""
+    site = site_of(project)
+    actions = planning.plan(project.graph.resources, observe(site, project.graph.resources))
+    return _with_letters(site, actions)
+
+
+def plan_down(project: Project, *, delete_data: bool = False) -> list[Action]:
+    """Return what `down` would delete, and what it would keep because it holds data. Only reads."""
+    site = site_of(project, erase_data=delete_data)
+    there = observe(site, project.graph.resources)
+    kept = {} if delete_data else dict(_data(site, there))
+    return _with_letters(site, planning.plan_down(there, kept))
+
+
+def up(
+    project: Project, approved: Sequence[Action], *, say: Callable[[str], None] = lambda _text: None
+) -> Generator[Event, None, None]:
+    """Carry out what was approved and yield what happens. Nothing to change makes no call at all."""
+    if not pending(approved):
+        return
+    with Builds(project, approved) as builds:
+        site = replace(site_of(project), archive_of=builds.archive_of)
+        yield from _make_lease_bucket(project, site, approved)
+        with _lease(project, "up", say) as held:
+            actions = plan(project)
+            _refuse_unapproved(actions, approved, "imgpipe up")
+            yield from _while_held(held, apply(site, actions, again="imgpipe up"))
+
+
+def down(
+    project: Project,
+    approved: Sequence[Action],
+    *,
+    delete_data: bool = False,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Generator[Event, None, None]:
+    """Delete what was approved and yield what happens. Running it again goes on where it stopped."""
+    if not pending(approved):
+        return
+    site = site_of(project, erase_data=delete_data)
+    again = "imgpipe down --delete-data" if delete_data else "imgpipe down"
+    if not _lease_bucket_is_there(project, approved):
+        yield from apply(site, approved, again=again)
+        return
+    with _lease(project, "down", say) as held:
+        actions = plan_down(project, delete_data=delete_data)
+        _refuse_unapproved(actions, approved, again)
+        yield from _while_held(held, apply(site, actions, again=again), may_vanish=delete_data)
+
+
+def unconfirmed(project: Project) -> list[str]:
+    """Return the addresses that were asked to confirm their subscription and haven't yet."""
+    people = {one.topic for one in project.graph.of(Subscription) if one.protocol == "email"}
+    subscriptions = Subscriptions(site_of(project))
+    return sorted({address for topic in people for address in subscriptions.pending(topic)})
+
+
+class Builds:
+    """The zips of the functions that a plan creates or changes, built beside the first calls of `apply`."""
+
+    def __init__(self, project: Project, actions: Sequence[Action]) -> None:
+        self._project = project
+        self._sources = {
+            action.resource.source
+            for action in pending(actions)
+            if isinstance(action.resource, Function) and _needs_code(action)
+        }
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="build")
+        self._built: dict[str, Future[Archive]] = {}
+
+    def __enter__(self) -> Self:
+        for source in sorted(self._sources):
+            self._start(source)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def archive_of(self, function: Function) -> Archive:
+        """Wait for the function's zip. One that wasn't foreseen is built now."""
+        return self._start(function.source).result()
+
+    def _start(self, source: str) -> Future[Archive]:
+        if source not in self._built:
+            self._built[source] = self._pool.submit(self._build, source)
+        return self._built[source]
+
+    def _build(self, source: str) -> Archive:
+        folder = self._project.folder
+        out = folder / BUILD_FOLDER
+        return package.build([source], folder, out, target=self._target())[source]
+
+    def _target(self) -> Target:
+        if self._project.graph.environment == cloud.LOCAL:
+            return "host"
+        return self._project.graph.of(Function)[0].architecture
+
+
+def _needs_code(action: Action) -> bool:
+    wanted, there = action.resource, action.before
+    if not isinstance(wanted, Function) or not isinstance(there, Function):
+        return action.verb is Verb.CREATE
+    return (wanted.code_hash, wanted.architecture) != (there.code_hash, there.architecture)
+
+
+def _make_lease_bucket(
+    project: Project, site: Site, approved: Sequence[Action]
+) -> Generator[Event, None, None]:
+    """Create the bucket that the lease lies in, if it isn't there: the one thing done before the lease."""
+    bucket = Key("bucket", project.graph.variants_bucket)
+    first = [action for action in approved if action.key == bucket and action.verb is Verb.CREATE]
+    yield from apply(site, first, again="imgpipe up")
+
+
+def _lease_bucket_is_there(project: Project, approved: Sequence[Action]) -> bool:
+    bucket = Key("bucket", project.graph.variants_bucket)
+    return any(action.key == bucket for action in approved)
+
+
+def _lease(
+    project: Project, verb: str, say: Callable[[str], None]
+) -> AbstractContextManager[lease.Lease]:
+    s3 = project.cloud.client("s3")
+    return lease.held(s3, project.graph.variants_bucket, lease.myself(verb), say=say)
+
+
+def _while_held(
+    held: lease.Lease, events: Iterator[Event], *, may_vanish: bool = False
+) -> Generator[Event, None, None]:
+    """Pass `events` on while the lease is ours. It may go with its bucket when that is what we delete."""
+    for event in events:
+        if held.lost and not may_vanish:
+            raise ImgpipeError(
+                "the lease",
+                "another run has taken it over",
+                hint="wait until it has ended and run again",
+            )
+        yield event
+
+
+def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action], again: str) -> None:
+    known = {action.key for action in approved if action.verb is Verb.DELETE}
+    new = [
+        action.key for action in actions if action.verb is Verb.DELETE and action.key not in known
+    ]
+    if new:
+        names = ", ".join(str(key) for key in new[:3])
+        raise ImgpipeError(
+            "the plan", f"it would now also delete {names}", hint=f"look at it again: {again}"
+        )
+
+
+def _data(site: Site, there: Mapping[Key, Resource]) -> Iterator[tuple[Key, str]]:
+    """Yield what holds data, with the reason to keep it. A bucket without objects holds none."""
+    for key in there:
+        if key.kind == "table":
+            yield key, "it holds the rows: deleted only with --delete-data"
+        if key.kind == "bucket" and not Buckets(site).is_empty(key.name):
+            yield key, "it holds objects: deleted only with --delete-data"
+
+
+def _with_letters(site: Site, actions: list[Action]) -> list[Action]:
+    """Say of each queue that is to be deleted how many messages would go with it."""
+    doomed = [
+        action.key.name
+        for action in actions
+        if action.verb is Verb.DELETE and isinstance(action.resource, Queue)
+    ]
+    if not doomed:
+        return actions
+    with ThreadPoolExecutor(len(doomed)) as pool:
+        counts = dict(zip(doomed, pool.map(Queues(site).messages, doomed), strict=True))
+    return [_with_count(action, counts) for action in actions]
+
+
+def _with_count(action: Action, counts: Mapping[str, int]) -> Action:
+    count = counts.get(action.key.name, 0) if action.key.kind == "queue" else 0
+    if not count:
+        return action
+    return replace(action, reason=f"{action.reason}: {count} messages go with it")
+
+
+def open_counted(file: Path, environment: str) -> tuple[Project, Calls]:
+    """Open the project with a count of every call that is made from here on."""
+    project, calls = open_project(file, environment), Calls()
+    calls.watch(project.cloud.session)
+    return project, calls
