@@ -94,7 +94,9 @@ def _merged(project: Project, wanted: Sequence[Branch], start_ms: int) -> Iterat
 
 def _lines(logs: Any, branch: Branch, start_ms: int, page: Mapping[str, Any]) -> Iterator[Line]:
     while True:
-        yield from sorted((_line(branch, event) for event in page.get("events", [])), key=attrgetter("at"))
+        yield from sorted(
+            (_line(branch, event) for event in page.get("events", [])), key=attrgetter("at")
+        )
         token = page.get("nextToken")
         if not token:
             return

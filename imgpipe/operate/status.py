@@ -109,7 +109,8 @@ class Status:
             "queues": [asdict(queue) for queue in self.queues],
             "steps": [asdict(step) for step in self.steps],
             "alarms": [
-                {**asdict(alarm), "since": iso(alarm.since) if alarm.since else None} for alarm in self.alarms
+                {**asdict(alarm), "since": iso(alarm.since) if alarm.since else None}
+                for alarm in self.alarms
             ],
             "unconfirmed": [asdict(address) for address in self.unconfirmed],
         }
@@ -126,7 +127,8 @@ def ask(project: Project) -> Status:
         topics = dict.fromkeys(it.topic for it in graph.of(Subscription) if it.protocol == "email")
         unconfirmed = [pool.submit(_unconfirmed, project, topic) for topic in topics]
         counts = {
-            status: pool.submit(rows.count, project, status, COUNTED_PAGES) for status in rows.STATUSES
+            status: pool.submit(rows.count, project, status, COUNTED_PAGES)
+            for status in rows.STATUSES
         }
         known = numbers.result()
         images = {status: count.result() for status, count in counts.items()}
@@ -154,12 +156,18 @@ def judge(found: Status) -> Status:
         if step.state not in {"Active", "missing"}
     ]
     faults += [
-        Fault(what=f"nothing takes messages from queue {step.queue}: its mapping is {step.mapping}", hint="imgpipe up")
+        Fault(
+            what=f"nothing takes messages from queue {step.queue}: its mapping is {step.mapping}",
+            hint="imgpipe up",
+        )
         for step in found.steps
         if step.mapping not in {None, "Enabled", "Enabling", "Creating", "Updating"}
     ]
     faults += [
-        Fault(what=f"{queue.visible:,} dead letters in {queue.name}", hint=f"imgpipe dlq list --queue {queue.name}")
+        Fault(
+            what=f"{queue.visible:,} dead letters in {queue.name}",
+            hint=f"imgpipe dlq list --queue {queue.name}",
+        )
         for queue in found.queues
         if queue.dead_letters and queue.visible and queue.name != "rejected"
     ]
@@ -168,7 +176,9 @@ def judge(found: Status) -> Status:
         for alarm in found.alarms
         if alarm.state == "ALARM"
     ]
-    return Status(**{**{name: getattr(found, name) for name in found.__slots__}, "faults": tuple(faults)})
+    return Status(
+        **{**{name: getattr(found, name) for name in found.__slots__}, "faults": tuple(faults)}
+    )
 
 
 def _queue(project: Project, short: str, full: str) -> QueueState:
@@ -206,7 +216,8 @@ def _queue(project: Project, short: str, full: str) -> QueueState:
 def _step(project: Project, branch: Branch) -> StepState:
     functions = project.cloud.client("lambda")
     answer = _or_none(
-        partial(functions.get_function_configuration, FunctionName=branch.function), f"function {branch.name}"
+        partial(functions.get_function_configuration, FunctionName=branch.function),
+        f"function {branch.name}",
     )
     mapping = None
     if branch.queue and answer is not None:
@@ -236,7 +247,8 @@ def _alarms(project: Project) -> tuple[AlarmState, ...]:
     declared = [alarm.name for alarm in project.graph.of(Alarm)]
     found: dict[str, Mapping[str, Any]] = {}
     for page in client.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=f"{project.graph.pipeline}-{project.graph.environment}-", AlarmTypes=["MetricAlarm"]
+        AlarmNamePrefix=f"{project.graph.pipeline}-{project.graph.environment}-",
+        AlarmTypes=["MetricAlarm"],
     ):
         found.update((alarm["AlarmName"], alarm) for alarm in page["MetricAlarms"])
     return tuple(_alarm(name, found.get(name)) for name in declared)
@@ -246,7 +258,9 @@ def _alarm(name: str, found: Mapping[str, Any] | None) -> AlarmState:
     if found is None:
         return AlarmState(name=name, state="MISSING")
     since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
-    return AlarmState(name=name, state=found["StateValue"], reason=found.get("StateReason", ""), since=since)
+    return AlarmState(
+        name=name, state=found["StateValue"], reason=found.get("StateReason", ""), since=since
+    )
 
 
 def _unconfirmed(project: Project, topic: str) -> list[Unconfirmed]:
@@ -283,7 +297,9 @@ def _with_age(queue: QueueState, known: metrics.Known) -> QueueState:
 
 
 def _with_numbers(step: StepState, known: metrics.Known) -> StepState:
-    numbers = {word: known.get((step.function, metric)) for word, metric in metrics.FUNCTION.items()}
+    numbers = {
+        word: known.get((step.function, metric)) for word, metric in metrics.FUNCTION.items()
+    }
     whole = {word: None if number is None else round(number) for word, number in numbers.items()}
     return StepState(**{**{name: getattr(step, name) for name in step.__slots__}, **whole})
 
@@ -294,5 +310,9 @@ def _short(graph: Graph, full: str | None) -> str | None:
 
 def totals(queues: Sequence[QueueState]) -> tuple[int, int]:
     """Return how many messages wait for work, and how many dead letters there are."""
-    waiting = sum(queue.visible + queue.in_flight + queue.delayed for queue in queues if not queue.dead_letters)
+    waiting = sum(
+        queue.visible + queue.in_flight + queue.delayed
+        for queue in queues
+        if not queue.dead_letters
+    )
     return waiting, sum(queue.visible for queue in queues if queue.dead_letters)

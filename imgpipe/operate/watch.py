@@ -28,7 +28,8 @@ class Sample:
         return {
             "at": iso(self.at),
             "queues": {
-                name: {"depth": depth, "in_flight": self.in_flight[name]} for name, depth in self.depths.items()
+                name: {"depth": depth, "in_flight": self.in_flight[name]}
+                for name, depth in self.depths.items()
             },
             "dead_letters": self.dead,
         }
@@ -43,11 +44,15 @@ def samples(
 ) -> Iterator[Sample]:
     """Yield a sample every `interval_s`, `count` times or for ever. Late ones don't pile up."""
     dead = {home.url for home in homes(project.graph)}
-    urls = {short: project.graph.place.queue_url(full) for short, full in project.graph.queues.items()}
+    urls = {
+        short: project.graph.place.queue_url(full) for short, full in project.graph.queues.items()
+    }
     due, taken = now(), 0
     with ThreadPoolExecutor(len(urls), "imgpipe") as pool:
         while count is None or taken < count:
-            answers = dict(zip(urls, pool.map(lambda url: _depth(project, url), urls.values()), strict=True))
+            answers = dict(
+                zip(urls, pool.map(lambda url: _depth(project, url), urls.values()), strict=True)
+            )
             work = {name: answers[name] for name, url in urls.items() if url not in dead}
             yield Sample(
                 at=datetime.now(UTC),
@@ -66,7 +71,9 @@ def _depth(project: Project, url: str) -> tuple[int, int]:
     waiting = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
     hidden = "ApproximateNumberOfMessagesNotVisible"
     try:
-        numbers = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*waiting, hidden])["Attributes"]
+        numbers = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*waiting, hidden])[
+            "Attributes"
+        ]
     except sqs.exceptions.ClientError as error:
         raise explain(error, f"queue {url.rsplit('/', 1)[-1]}") from error
     return sum(int(numbers.get(name, 0)) for name in waiting), int(numbers[hidden])

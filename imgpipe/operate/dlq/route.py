@@ -49,7 +49,9 @@ class NoWay:
 
 
 Route = ToQueue | ToFunction | NoWay
-POINTLESS = "the code and the settings that rejected it are unchanged; --force sends it all the same"
+POINTLESS = (
+    "the code and the settings that rejected it are unchanged; --force sends it all the same"
+)
 
 
 def chosen(graph: Graph, letter: Letter, *, force: bool) -> Route:

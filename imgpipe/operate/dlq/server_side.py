@@ -36,7 +36,11 @@ def movable(project: Project, choice: Choice) -> list[Home]:
     if choice.queue or choice.step:
         return [home for home in homes if not home.holds_rejected or choice.queue == home.name]
     owners = {home.name: queues.branch_of(project.graph, home.branch) for home in homes}
-    return [home for home in homes if (owner := owners[home.name]) is not None and owner.queue is not None]
+    return [
+        home
+        for home in homes
+        if (owner := owners[home.name]) is not None and owner.queue is not None
+    ]
 
 
 def move(project: Project, home: Home, sleep: Callable[[float], None]) -> Iterator[Progress]:

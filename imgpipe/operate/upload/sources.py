@@ -81,7 +81,9 @@ def target(prefix: str, below: str) -> str:
     return under
 
 
-def find(paths: Sequence[str], prefix: str, suffixes: Sequence[str] = ()) -> Iterator[Source | NotSent]:
+def find(
+    paths: Sequence[str], prefix: str, suffixes: Sequence[str] = ()
+) -> Iterator[Source | NotSent]:
     """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their names.
 
     Where the pipeline hears of some `suffixes` only, a file with another would lie there unnoticed: not sent.
@@ -102,7 +104,9 @@ def count(found: Iterator[Source | NotSent]) -> tuple[int, int]:
 
 
 def _heard(item: Source | NotSent, suffixes: Sequence[str]) -> Source | NotSent:
-    spelled = tuple(form for suffix in suffixes for form in (suffix, suffix.upper(), suffix.title()))
+    spelled = tuple(
+        form for suffix in suffixes for form in (suffix, suffix.upper(), suffix.title())
+    )
     if isinstance(item, NotSent) or not spelled or item.key.endswith(spelled):
         return item
     wanted = ", ".join(suffixes)
