@@ -142,11 +142,12 @@ class MessageList(list[Message]):
             seen = getattr(self._seen, "rows", self._rows)
             self._seen.__dict__.pop("rows", None)
             alive = {id(message) for message in wanted}
-            mine = [
-                message
-                for message in list.__iter__(self)
-                if id(message) in alive or message.row >= seen or self._release(message)
-            ]
+            mine: list[Message] = []
+            for message in list.__iter__(self):
+                if id(message) in alive or message.row >= seen:
+                    mine.append(message)
+                else:
+                    self._release(message)
             known = {id(message) for message in mine}
             mine += [self._adopt(fields) for fields in wanted if id(fields) not in known]
             super().__setitem__(slice(None), mine)
@@ -242,6 +243,19 @@ def describe() -> dict[str, Any]:
     return {"queues": queues}
 
 
+def _readdress() -> None:
+    """Give the queues the URLs of the port that is served now: ministack finds them by URL."""
+    store = sqs._queues._data
+    for (account, region, url), queue in list(store.items()):
+        current = sqs._queue_url_for_account(account, queue["name"])
+        if current != url:
+            dict.pop(store, (account, region, url))
+            dict.__setitem__(store, (account, region, current), queue)
+            queue["url"] = current
+    sqs._queue_name_to_url.clear()
+    sqs._rebuild_queue_name_index()
+
+
 def _polled_queues() -> set[str]:
     return {str(mapping.get("EventSourceArn")) for mapping in lambda_svc._esms.all_values()}
 
@@ -252,6 +266,7 @@ def restore(book: Journal, now: Callable[[], float] = time.time) -> None:
     A message in flight comes back when its visibility ends; but one that our own poller held comes back at once, and
     that receive doesn't count: the poller died with the server, and nobody else can be at work on it.
     """
+    _readdress()
     queues = {queue[_UID]: queue for queue in sqs._queues._data.values()}
     polled, moment = _polled_queues(), now()
     for uid, entries in itertools.groupby(
