@@ -84,12 +84,13 @@ class Site:
         deadline_s: float = 90,
     ) -> T:
         """Call until it succeeds. A refusal that is `passing` is tried again, up to `deadline_s` of pauses."""
-        for delay in _delays(deadline_s):
+        for turn, delay in enumerate(_delays(deadline_s)):
             try:
                 return call()
             except ClientError as error:
                 if not passing(error):
                     raise
+            if turn == 0:
                 self.say(reason)
             self.pause(delay)
         return call()
