@@ -165,11 +165,9 @@ def graph(
     out: Out = None,
 ) -> None:
     """Draw the pipeline: as text, as Mermaid (GitHub shows it) or as an SVG picture."""
-    from imgpipe.deploy import diagram
+    from imgpipe.deploy.diagram import mermaid, svg, text
 
-    draw = {Format.text: diagram.text, Format.mermaid: diagram.mermaid, Format.svg: diagram.svg}[
-        how
-    ]
+    draw = {Format.text: text, Format.mermaid: mermaid, Format.svg: svg}[how]
     drawing = draw(_built(file, env))
     if out is None:
         typer.echo(drawing, nl=False)

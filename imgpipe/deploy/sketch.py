@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Shape = Literal["bucket", "topic", "queue", "function", "table", "people", "alarms"]
 Style = Literal["solid", "dashed"]
 
-_PEOPLE = {"email": "e-mail", "sms": "text message", "application": "push"}
+_TOPICS = {"uploaded": "new objects", "removed": "removals", "completed": "images ended"}
+_PEOPLE = {"email": "e-mail", "sms": "text", "application": "push"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,13 @@ def _nodes(graph: Graph) -> Iterator[Node]:
     yield Node(
         Key("bucket", graph.uploads_bucket), "bucket", "uploads", graph.prefix or "every key"
     )
-    yield Node(Key("bucket", graph.variants_bucket), "bucket", "variants", "the pictures made")
+    yield Node(Key("bucket", graph.variants_bucket), "bucket", "variants", "the pictures")
     yield Node(Key("table", graph.table), "table", "images", "a row an image")
     served = _dead_letter_queues(graph)
     for short, name in graph.topics.items():
         key = Key("topic", name)
-        yield Node(key, "topic", short, "topic", _short(graph, served.get(key, "")))
+        detail = _TOPICS.get(short, "topic")
+        yield Node(key, "topic", short, detail, _short(graph, served.get(key, "")))
     for short, name in graph.queues.items():
         key = Key("queue", name)
         if not short.endswith(DLQ_ENDING):
@@ -88,7 +90,7 @@ def _nodes(graph: Graph) -> Iterator[Node]:
         )
     for topic, detail in _people(graph).items():
         yield Node(f"people {topic}", "people", "people", detail)
-    yield Node("alarms", "alarms", f"{len(graph.of(r.Alarm))} alarms", "dead letters, age, errors")
+    yield Node("alarms", "alarms", f"{len(graph.of(r.Alarm))} alarms", "failures, delays")
 
 
 def _short(graph: Graph, queue: str) -> str:
@@ -116,15 +118,15 @@ def _people(graph: Graph) -> dict[str, str]:
         if subscription.protocol in _PEOPLE:
             heard.setdefault(subscription.topic, Counter())[_PEOPLE[subscription.protocol]] += 1
     return {
-        topic: ", ".join(f"{count} {word}" for word, count in counts.items())
+        topic: ", ".join(f"{count} by {word}" for word, count in counts.items())
         for topic, counts in heard.items()
     }
 
 
 def _edges(graph: Graph) -> Iterator[Edge]:
     for notification in graph.of(r.Notification):
-        for rule in notification.rules:
-            label = "created" if "Created" in rule.events[0] else "removed"
+        for rule in sorted(notification.rules, key=_is_removal):
+            label = "removed" if _is_removal(rule) else "created"
             yield Edge(Key("bucket", notification.bucket), rule.target, label)
     for subscription in graph.of(r.Subscription):
         yield Edge(Key("topic", subscription.topic), _endpoint(subscription))
@@ -136,6 +138,10 @@ def _edges(graph: Graph) -> Iterator[Edge]:
             yield from _outgoing(graph, function.key, role.policy)
     for topic in sorted({alarm.action for alarm in graph.of(r.Alarm)}):
         yield Edge("alarms", Key("topic", topic))
+
+
+def _is_removal(rule: r.Rule) -> bool:
+    return "Created" not in rule.events[0]
 
 
 def _endpoint(subscription: r.Subscription) -> Key | str:

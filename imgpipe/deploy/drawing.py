@@ -1,0 +1,286 @@
+"""A sketch as an SVG picture: seven columns from left to right, a row for each branch.
+
+    uploads | topics | queues | functions | variants, results, rejected | writer | table, completed
+
+Made for this one shape of system, where a general layout engine would need a program outside and
+draw it worse. The functions' arrows meet in one point before they part again: three lines in place
+of three for each function. The notifier's claims in the table are left out. Plain SVG with a style
+sheet, so that any viewer shows it; those that know `prefers-color-scheme` show it dark at night.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgpipe.deploy.icons import ICONS, STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imgpipe.deploy.resources import Key
+    from imgpipe.deploy.sketch import Edge, Node, Shape, Sketch
+
+    Places = dict[Key | str, "Place"]
+
+WIDTH, HEIGHT, PITCH = 134, 50, 88
+LEFT, TOP, FOOT = 26, 64, 68
+GAPS = (46, 46, 36, 88, 42, 46)
+UPLOADS, TOPICS, QUEUES, FUNCTIONS, OUTPUTS, WRITER, ENDS = range(7)
+ICON = 28
+NAME_LENGTH, DETAIL_LENGTH, PILL_LENGTH = 10, 16, 20
+HUB = 42
+"""How far right of the functions their arrows meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a box stands: a column, and a row, which may be half of one."""
+
+    column: int
+    row: float
+
+    @property
+    def x(self) -> float:
+        return LEFT + self.column * WIDTH + sum(GAPS[: self.column])
+
+    @property
+    def y(self) -> float:
+        return TOP + self.row * PITCH
+
+    @property
+    def middle(self) -> float:
+        return self.y + HEIGHT / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + WIDTH
+
+    @property
+    def bottom(self) -> float:
+        return self.y + HEIGHT
+
+
+def draw(sketch: Sketch) -> str:
+    """Return the picture as SVG text."""
+    places = arrange(sketch)
+    width = LEFT * 2 + 7 * WIDTH + sum(GAPS)
+    height = max(place.bottom for place in places.values()) + FOOT
+    boxes = (_box(sketch.nodes[key], place) for key, place in places.items())
+    parts = [
+        *_frame(html.escape(sketch.title), width, height),
+        *_arrows(sketch, places),
+        *(part for box in boxes for part in box),
+        *_legend(height - 22),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _frame(title: str, width: float, height: float) -> Iterator[str]:
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}" role="img" aria-labelledby="title">'
+    )
+    yield f'<title id="title">The pipeline {title}</title>'
+    yield f"<style>{STYLE}</style>"
+    yield (
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path class="head" d="M0 0.8 L7.4 4 L0 7.2 Z"/>'
+        "</marker></defs>"
+    )
+    yield (
+        f'<rect class="ground" x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1:g}" '
+        'rx="12"/>'
+    )
+    yield f'<text class="title" x="{LEFT}" y="36">{title}</text>'
+
+
+def arrange(sketch: Sketch) -> Places:
+    """Return a place for every box. The lane above the branches is the notifier's, if any."""
+    notifier = _find(sketch, "function", "notifier")
+    lane = 1 if notifier else 0
+    created = [target for target in _hearing(sketch, "uploaded") if target != notifier]
+    removed = _hearing(sketch, "removed")
+    places: Places = {}
+    for row, target in enumerate([*created, *removed], lane):
+        places |= _branch(sketch, target, row)
+    among = lane + (len(created) - 1) / 2
+    centre = max(among, lane + 1)
+    last = max(lane + len(created) + len(removed) - 1, centre + 2)
+    wanted: dict[tuple[Shape, str], Place] = {
+        ("bucket", "uploads"): Place(UPLOADS, among),
+        ("topic", "uploaded"): Place(TOPICS, among),
+        ("topic", "removed"): Place(TOPICS, lane + len(created) + (len(removed) - 1) / 2),
+        ("bucket", "variants"): Place(OUTPUTS, centre - 1),
+        ("queue", "results"): Place(OUTPUTS, centre),
+        ("queue", "rejected"): Place(OUTPUTS, centre + 1),
+        ("function", "writer"): Place(WRITER, centre),
+        ("topic", "completed"): Place(ENDS, centre - 1),
+        ("table", "images"): Place(ENDS, centre + 1),
+        ("function", "notifier"): Place(OUTPUTS, 0),
+        ("topic", "notices"): Place(WRITER, 0),
+        ("alarms", ""): Place(OUTPUTS, last),
+        ("topic", "alarms"): Place(WRITER, last),
+    }
+    for (shape, name), place in wanted.items():
+        key = _find(sketch, shape, name)
+        if key:
+            places[key] = place
+            places |= _hearers(sketch, key, place)
+    return places
+
+
+def _branch(sketch: Sketch, target: Key | str, row: float) -> Places:
+    if sketch.nodes[target].shape == "function":
+        return {target: Place(FUNCTIONS, row)}
+    functions = {edge.target: Place(FUNCTIONS, row) for edge in sketch.after(target)}
+    return {target: Place(QUEUES, row), **functions}
+
+
+def _hearers(sketch: Sketch, topic: Key | str, place: Place) -> Places:
+    """Put the people who hear a topic to its right."""
+    heard = [edge.target for edge in sketch.after(topic)]
+    return {
+        key: Place(place.column + 1, place.row)
+        for key in heard
+        if sketch.nodes[key].shape == "people"
+    }
+
+
+def _find(sketch: Sketch, shape: Shape, name: str) -> Key | str | None:
+    """Return the box of a shape with a title (any, if `name` is empty)."""
+    return next(
+        (
+            key
+            for key, node in sketch.nodes.items()
+            if node.shape == shape and name in {node.title, ""}
+        ),
+        None,
+    )
+
+
+def _hearing(sketch: Sketch, topic: str) -> list[Key | str]:
+    """Return what a topic leads to, in the order of pipeline.yaml."""
+    key = _find(sketch, "topic", topic)
+    return [edge.target for edge in sketch.after(key)] if key else []
+
+
+def _arrows(sketch: Sketch, places: Places) -> Iterator[str]:
+    meeting = [
+        edge
+        for edge in sketch.edges
+        if (places[edge.source].column, places[edge.target].column) == (FUNCTIONS, OUTPUTS)
+    ]
+    yield from _through_hub(places, meeting)
+    for edge in sketch.edges:
+        source, target = places[edge.source], places[edge.target]
+        if edge in meeting or _is_claim(sketch, edge):
+            continue
+        if target.column > source.column:
+            yield _line(_forward(source.right, source.middle, target.x, target.middle))
+        else:
+            yield _line(_back(source, target), dashed=True)
+
+
+def _is_claim(sketch: Sketch, edge: Edge) -> bool:
+    return (sketch.nodes[edge.source].title, sketch.nodes[edge.target].shape) == (
+        "notifier",
+        "table",
+    )
+
+
+def _through_hub(places: Places, edges: Sequence[Edge]) -> Iterator[str]:
+    if not edges:
+        return
+    sources = {edge.source: places[edge.source] for edge in edges}
+    targets = {edge.target: places[edge.target] for edge in edges}
+    x = next(iter(sources.values())).right + HUB
+    y = sorted(place.middle for place in targets.values())[len(targets) // 2]
+    for place in sources.values():
+        yield _line(_curve(place.right, place.middle, x, y), arrow=False)
+    for place in targets.values():
+        yield _line(_curve(x, y, place.x, place.middle))
+    yield f'<circle class="hub" cx="{x:g}" cy="{y:g}" r="3.2"/>'
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    reach = (x2 - x1) * 0.55
+    return f"M{x1:g} {y1:g} C{x1 + reach:g} {y1:g} {x2 - reach:g} {y2:g} {x2:g} {y2:g}"
+
+
+def _forward(x1: float, y1: float, x2: float, y2: float) -> str:
+    """Change rows within the first gap, then go straight: under nothing, over empty places only."""
+    turn = min(x2, x1 + GAPS[1])
+    return _curve(x1, y1, turn, y2) + (f" H{x2:g}" if x2 > turn else "")
+
+
+def _back(source: Place, target: Place) -> str:
+    """Go round: between two rows, to the top or bottom of `target`, right of what hangs there."""
+    x2 = target.right - 22
+    if target.row < source.row:
+        x1, y = source.x + WIDTH / 2, target.bottom + 28
+        return _rounded(x1, source.y, y, x2, target.bottom)
+    x1, y = source.x + WIDTH / 2, target.y - 14
+    return _rounded(x1, source.bottom, y, x2, target.y)
+
+
+def _rounded(x1: float, y1: float, y: float, x2: float, y2: float) -> str:
+    up, down = (1 if y > y1 else -1) * 8, (1 if y2 > y else -1) * 8
+    left = 8 if x2 < x1 else -8
+    if abs(y2 - y) < 8:
+        down = int(y2 - y)
+    return (
+        f"M{x1:g} {y1:g} V{y - up:g} Q{x1:g} {y:g} {x1 - left:g} {y:g} "
+        f"H{x2 + left:g} Q{x2:g} {y:g} {x2:g} {y + down:g} V{y2:g}"
+    )
+
+
+def _line(path: str, *, arrow: bool = True, dashed: bool = False) -> str:
+    kind = "line dashed" if dashed else "line"
+    head = ' marker-end="url(#arrow)"' if arrow else ""
+    return f'<path class="{kind}" d="{path}"{head}/>'
+
+
+def _box(node: Node, place: Place) -> Iterator[str]:
+    if node.dlq:
+        yield from _dead_letters(node.dlq, place)
+    x, y = place.x, place.y
+    top = y + (HEIGHT - ICON) / 2
+    yield (
+        f'<rect class="box" x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="9"/>'
+        f'<rect class="{node.shape}" x="{x + 9:g}" y="{top:g}" width="{ICON}" height="{ICON}" '
+        f'rx="7"/><g class="glyph" transform="translate({x + 9:g} {top:g})">{ICONS[node.shape]}</g>'
+        f'<text class="name" x="{x + 45:g}" y="{y + 23:g}">{_short(node.title, NAME_LENGTH)}</text>'
+        f'<text class="detail" x="{x + 45:g}" y="{y + 37:g}">'
+        f"{_short(node.detail, DETAIL_LENGTH)}</text>"
+    )
+
+
+def _dead_letters(name: str, place: Place) -> Iterator[str]:
+    """Hang the name of a dead-letter queue under a box."""
+    x, y = place.x + 12, place.bottom + 6
+    yield f'<path class="dlqline" d="M{x + 10:g} {place.bottom:g} V{y:g}"/>'
+    yield _pill(_short(name, PILL_LENGTH), x, y)
+
+
+def _pill(name: str, x: float, y: float) -> str:
+    width = 16 + len(name) * 5.1
+    return (
+        f'<rect class="dlq" x="{x:g}" y="{y:g}" width="{width:g}" height="15" rx="7.5"/>'
+        f'<text class="dlqname" x="{x + width / 2:g}" y="{y + 10.8:g}" text-anchor="middle">'
+        f"{name}</text>"
+    )
+
+
+def _legend(y: float) -> Iterator[str]:
+    yield _pill("dlq", LEFT, y - 11)
+    yield (
+        f'<text class="detail" x="{LEFT + 40}" y="{y:g}">a dead-letter queue: what failed for '
+        "good, kept 14 days, with an alarm of its own</text>"
+    )
+
+
+def _short(text: str, length: int) -> str:
+    return html.escape(text if len(text) <= length else f"{text[: length - 1]}…")
