@@ -102,8 +102,9 @@ def _zip_json(source: str, target: str, made: Zip) -> dict[str, Any]:
 
 
 def _show_zips(built: Iterable[tuple[str, str, Zip]]) -> None:
-    table = render.table("source", "for", "size", "sources' hash", right=["size"])
-    table.add_column("zip's SHA-256", no_wrap=True, overflow="ellipsis")
+    table = render.table("source", "for", "size", "code hash", "SHA-256 of the zip", right=["size"])
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     lines = [
         (source, target, render.size(made.size), made.code_hash, made.sha256_base64)
         for source, target, made in built

@@ -171,7 +171,7 @@ def _of_s3(record: dict[str, Any]) -> Change:
     try:
         bucket, thing = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(thing["key"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"an S3 record without {error}") from error
     name = str(record.get("eventName", "")).removeprefix("s3:")
     return Change(

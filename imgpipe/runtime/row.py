@@ -165,7 +165,6 @@ def to_item(row: Row, rev: int) -> dict[str, Any]:
         "status": shown,
         "status_shard": f"{shown}#{shard(row['key'])}",
         **{name: value for name, value in row.items() if name != "key"},
-        "uploaded_at": row["uploaded_at"] or row["updated_at"],  # the index needs one
     }
     if row["removed"]:
         fields["expires_at"] = _epoch(row["updated_at"]) + TOMBSTONE_DAYS * 86_400
@@ -193,7 +192,7 @@ def _as_row(result: Result) -> Row:
         "version_id": result.get("version_id"),
         "etag": result.get("etag", ""),
         "size": int(result.get("size") or 0),
-        "uploaded_at": result.get("uploaded_at", ""),
+        "uploaded_at": result.get("uploaded_at") or result["at"],  # the index needs one
         "settings_hash": result.get("settings_hash", ""),
     }
     return {

@@ -16,7 +16,7 @@ SETTINGS_VARIABLE = "IMGPIPE_SETTINGS"
 CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 DECODING_SHARE = 0.6
-"""Of a function's memory. The rest is for Python, the libraries, the file itself and the variants."""
+"""Of a function's memory. The rest is for Python, the libraries, the file and the variants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def from_environment() -> Settings:
 
 
 def within_memory(limits: Limits) -> Limits:
-    """Return `limits` for the memory that this function has: running out of it kills the function."""
+    """Return `limits` for the memory that this function has: running out of it kills it."""
     memory_mb = int(os.environ.get(MEMORY_VARIABLE, "0"))
     if not memory_mb:
         return limits

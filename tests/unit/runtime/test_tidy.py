@@ -1,0 +1,73 @@
+"""Removals become tombstones, and outputs that nobody names are deleted."""
+
+from typing import Any
+
+import pytest
+
+from imgpipe.runtime import tidy
+from tests.fakes import (
+    SETTINGS,
+    UPLOADS,
+    VARIANTS,
+    FakeContext,
+    FakeStore,
+    s3_event,
+    sns_envelope,
+    sqs_event,
+)
+
+KEY = "incoming/a.jpg"
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+def run(store: FakeStore, *bodies: Any) -> dict[str, Any]:
+    return dict(tidy.run(sqs_event(*bodies), FakeContext(), store=store, settings=SETTINGS))
+
+
+@pytest.mark.capability("S2-13")
+def test_a_removal_tells_the_writer(store: FakeStore) -> None:
+    store.upload(UPLOADS, KEY, b"x")
+    record = store.remove(UPLOADS, KEY)
+    assert run(store, sns_envelope(s3_event(record))) == {"batchItemFailures": []}
+    (told,) = store.take("results")
+    assert (told["kind"], told["key"], told["version_id"]) == ("removed", KEY, "v2")
+    assert told["sequencer"] == record["s3"]["object"]["sequencer"]
+
+
+def test_a_removal_that_was_overtaken_by_a_new_upload_does_nothing(store: FakeStore) -> None:
+    record = store.remove(UPLOADS, KEY)
+    store.upload(UPLOADS, KEY, b"again")
+    run(store, s3_event(record))
+    assert not store.queues
+
+
+def test_outputs_are_deleted_and_deleting_them_twice_is_fine(store: FakeStore) -> None:
+    for name in ("thumb/a.jpg", "thumb/b.jpg"):
+        store.put(VARIANTS, name, b"x", "image/jpeg")
+    body = {"v": 1, "kind": "outputs", "keys": ["thumb/a.jpg"]}
+    assert run(store, body, body) == {"batchItemFailures": []}
+    assert store.keys(VARIANTS) == {"thumb/b.jpg"}
+
+
+def test_the_operators_own_notes_are_never_deleted(store: FakeStore) -> None:
+    store.put(VARIANTS, "ops/lock.json", b"x", "application/json")
+    run(store, {"v": 1, "kind": "outputs", "keys": ["ops/lock.json"]})
+    assert store.keys(VARIANTS) == {"ops/lock.json"}
+
+
+def test_a_creation_on_the_removal_topic_is_ignored(store: FakeStore) -> None:
+    run(store, s3_event(store.upload(UPLOADS, KEY, b"x")))
+    assert not store.queues
+
+
+@pytest.mark.parametrize("call", ["exists", "send:results", "delete"])
+def test_a_call_that_fails_brings_the_message_back(store: FakeStore, call: str) -> None:
+    removal = s3_event(store.remove(UPLOADS, KEY))
+    body = {"v": 1, "kind": "outputs", "keys": ["a"]} if call == "delete" else removal
+    store.break_on(call)
+    assert run(store, body) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert run(store, body) == {"batchItemFailures": []}
