@@ -6,8 +6,10 @@ def install_all() -> None:
     from imgpipe.local.journal.install import install as journal
 
     journal()
-    from imgpipe.local.corrections import async_invoke, s3, sns
+    from imgpipe.local.corrections import async_invoke, iam_actions, s3, sns, transport
 
+    transport.install()
+    iam_actions.install()
     async_invoke.install()
     sns.install()
     s3.install()
