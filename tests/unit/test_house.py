@@ -1,0 +1,65 @@
+"""The house itself: quick to open, documented as it is, and free of what must not be in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.photos import ROOT
+
+HEAVY = ("boto3", "botocore", "PIL", "pydantic", "yaml", "ministack", "plotext", "imgpipe.deploy", "imgpipe.operate")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['imgpipe', '--help']\n"
+        "from imgpipe.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"'([^']+)'", done.stderr))
+
+    assert "typer" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_every_command_explains_itself() -> None:
+    import typer
+
+    from imgpipe.cli.main import build_app
+
+    root = typer.main.get_command(build_app())
+    silent = [name for name, command in root.commands.items() if not (command.help or "").strip()]  # type: ignore[attr-defined]
+    assert silent == []
+
+
+def test_module_and_script_are_the_same_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "imgpipe", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"imgpipe \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_the_generated_documentation_is_up_to_date() -> None:
+    found = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert found is not None
+    assert found.loader is not None
+    generate = importlib.util.module_from_spec(found)
+    found.loader.exec_module(generate)
+
+    stale = [path.name for path, text in generate.documents() if not path.exists() or path.read_text() != text]
+    assert stale == [], "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_locked_requirement_has_a_hash(name: str) -> None:
+    text = (ROOT / name).read_text()
+    pinned = re.findall(r"^[a-z0-9_.\[\]-]+==[^\n]+", text, re.MULTILINE)
+    assert len(pinned) > 10
+    assert all(line.endswith("\\") for line in pinned)
+    assert "://" not in text
