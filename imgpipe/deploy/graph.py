@@ -91,7 +91,7 @@ def build(
     """Return every resource of `spec` in `environment`. `code_hashes` maps a Lambda source folder
     to its hash.
     """
-    names = Names(spec.name, environment, Place(account, region))
+    names = Names(spec.name, environment, Place(account, region, partition_of(region)))
     made = Build(spec, names, code_hashes, host_of(spec, environment))
     wiring.wire(made)
     alarms.watch(made)
@@ -110,6 +110,11 @@ def build(
         queues=MappingProxyType(dict(made.queues)),
         tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),
     )
+
+
+def partition_of(region: str) -> str:
+    """Return the part of AWS that a Region is in. China's has other host names: `rules` refuse it."""
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def host_of(spec: Spec, environment: str) -> Host:

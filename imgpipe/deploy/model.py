@@ -158,14 +158,20 @@ def _not_yet(unsupported: Mapping[str, str]) -> BeforeValidator:
 Name = Annotated[str, AfterValidator(_name)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Suffix = Annotated[str, AfterValidator(_suffix)]
-Email = Annotated[str, AfterValidator(_email)]
+Email = Annotated[
+    str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})
+]
 Phone = Annotated[
     str,
     BeforeValidator(_phone),
     WithJsonSchema({"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"}),
 ]
 Push = Annotated[str, AfterValidator(_push)]
-Colour = Annotated[str, AfterValidator(_colour)]
+Colour = Annotated[
+    str,
+    AfterValidator(_colour),
+    WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"}),
+]
 Filter = Annotated[
     Mapping[str, Any],
     BeforeValidator(_filter),
@@ -273,9 +279,6 @@ class Step(Section):
     exif: Yes = False
     gps: Literal["drop", "round", "keep"] = "drop"
     palette: Colours = 0
-    tags: Annotated[Literal["basic"], _not_yet({"rekognition": "write `tags: basic`"})] | None = (
-        None
-    )
     lambda_: Annotated[StepLambda, BeforeValidator(_lambda)] = Field(
         default=StepLambda(), alias="lambda"
     )

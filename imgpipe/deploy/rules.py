@@ -99,7 +99,7 @@ def something_to_do(context: Context) -> Iterator[Finding]:
         if step.on == "created" and not makes and not step.lambda_.source:
             yield Finding(
                 _step(name),
-                f"`{name}` does nothing: give it `variants`, `exif`, `palette` or `tags`",
+                f"`{name}` does nothing: give it `variants`, `exif` or `palette`",
                 True,
             )
         if step.on == "removed" and makes:
@@ -348,13 +348,22 @@ def _is_placeholder(address: str) -> bool:
 
 
 def the_local_environment(context: Context) -> Iterator[Finding]:
-    here = context.spec.environments[LOCAL]
-    for field in ("profile", "region"):
+    here = context.spec.environments.get(LOCAL)
+    for field in ("profile", "region") if here else ():
         if getattr(here, field):
             yield Finding(
                 ("environments", LOCAL, field),
                 f"`{LOCAL}` is the embedded cloud on this machine: it has no {field}",
                 True,
+            )
+
+
+def regions(context: Context) -> Iterator[Finding]:
+    for name, environment in context.spec.environments.items():
+        if (environment.region or "").startswith("cn-"):
+            path = ("environments", name, "region")
+            yield Finding(
+                path, "AWS in China has host names of its own, which imgpipe doesn't know"
             )
 
 
@@ -382,5 +391,6 @@ RULES: tuple[Rule, ...] = (
     lambda_folders,
     people,
     the_local_environment,
+    regions,
     suffixes,
 )

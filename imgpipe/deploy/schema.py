@@ -21,17 +21,39 @@ Node = dict[str, Any]
 @cache
 def document() -> Node:
     """Return the schema (draft 2020-12). Don't change what you get: it is shared."""
-    made = Spec.model_json_schema(by_alias=True, mode="validation")
-    definitions = made.setdefault("$defs", {})
+    made: Node = _clean(Spec.model_json_schema(by_alias=True, mode="validation"))
+    definitions = made["$defs"]
+    definitions["Step"]["properties"]["lambda"] = {
+        "description": "a folder, such as lambdas/mine, or settings of its own",
+        "anyOf": [{"type": "string"}, {"$ref": "#/$defs/StepLambda"}],
+    }
     for name in list(definitions):
         definitions[f"{name}Override"] = _partial(definitions[name])
     environment = definitions["Environment"]["properties"]
-    environment |= {section: _renamed(made["properties"][section]) for section in OVERRIDABLE}
-    made |= {
+    environment |= {name: _override(made["properties"][name]) for name in OVERRIDABLE}
+    return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "imgpipe's pipeline.yaml",
+        "title": "pipeline.yaml of imgpipe",
+        **made,
     }
-    return made
+
+
+def _clean(node: Any) -> Any:
+    """Drop what says nothing: titles made from keys, and defaults of nothing."""
+    if isinstance(node, list):
+        return [_clean(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _clean(value) for key, value in node.items() if not _says_nothing(key, value)}
+    if isinstance(kept.get("description"), str):
+        kept["description"] = " ".join(kept["description"].split())
+    return kept
+
+
+def _says_nothing(key: str, value: object) -> bool:
+    if key == "title":
+        return isinstance(value, str)
+    return key == "default" and (value is None or isinstance(value, dict))
 
 
 def known_keys(path: YamlPath) -> list[str]:
@@ -65,28 +87,28 @@ def _resolved(node: Node) -> Node:
 
 
 def _partial(node: Node) -> Node:
-    """Return a section as an override of itself: nothing is required, also in its parts."""
-    made = {key: value for key, value in node.items() if key not in {"required", "title"}}
+    """Return a section as an override of itself: nothing is required, `null` takes away."""
+    made = {key: value for key, value in node.items() if key != "required"}
     if "properties" in made:
-        made["properties"] = {name: _renamed(child) for name, child in made["properties"].items()}
+        children = made["properties"].items()
+        made["properties"] = {name: _or_null(_override(child)) for name, child in children}
     return made
 
 
-def _renamed(node: Any) -> Any:
-    """Return `node` with references to overrides, without defaults, and with `null` where a name
-    may be taken away.
-    """
+def _override(node: Any) -> Any:
+    """Return `node` with references to overrides; a name in a mapping may become `null`."""
     if isinstance(node, list):
-        return [_renamed(item) for item in node]
+        return [_override(item) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {
-        key: _renamed(value)
-        for key, value in node.items()
-        if key not in {"default", "minProperties"}
-    }
+    left_out = {"default", "minProperties"}
+    made = {key: _override(value) for key, value in node.items() if key not in left_out}
     if "$ref" in made:
         made["$ref"] += "Override"
     if isinstance(made.get("additionalProperties"), dict):
-        made["additionalProperties"] = {"anyOf": [made["additionalProperties"], {"type": "null"}]}
+        made["additionalProperties"] = _or_null(made["additionalProperties"])
     return made
+
+
+def _or_null(node: Node) -> Node:
+    return {"anyOf": [node, {"type": "null"}]}

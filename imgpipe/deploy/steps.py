@@ -66,8 +66,6 @@ def settings(step: Step) -> dict[str, Any]:
         made |= {"exif": True, "gps": step.gps}
     if step.palette:
         made["palette"] = step.palette
-    if step.tags:
-        made["tags"] = step.tags
     return made
 
 

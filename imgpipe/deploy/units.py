@@ -114,6 +114,8 @@ class Quantity:
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        if not self.units:
+            return {"type": "integer", "description": self.limits}
         pattern = rf"^[0-9]+(\.[0-9]+)?\s*({'|'.join(self.units)})?$"
         return {
             "anyOf": [{"type": "integer"}, {"type": "string", "pattern": pattern}],
