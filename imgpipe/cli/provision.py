@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 PANEL = "Put up and take down"
+FIRST = ("uploads_bucket", "variants_bucket", "table", "rejected_queue_url", "endpoint")
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +61,7 @@ def up(
     with closing(provision.up(project, actions, say=_say)) as events:
         done = view.follow(render.err(), project, actions, events)
     render.err().print(view.done_line("up", done, time.monotonic() - started, calls.total))
-    render.out().print(view.outputs(_values(project)))
+    view.outputs(render.out(), _first(_values(project)))
     _next_steps(project)
 
 
@@ -128,7 +129,7 @@ def outputs(
     elif raw:
         sys.stdout.write("".join(f"{value}\n" for value in values.values()))
     else:
-        render.out().print(view.outputs(values))
+        view.outputs(render.out(), values)
 
 
 def _open(file: Path, env: str) -> tuple[Project, Calls]:
@@ -189,6 +190,11 @@ def _values(project: Project) -> dict[str, str]:
     return {**values, "endpoint": endpoint} if endpoint else values
 
 
+def _first(values: dict[str, str]) -> dict[str, str]:
+    """Return what a person wants first; `imgpipe outputs` prints all."""
+    return {name: values[name] for name in FIRST if name in values}
+
+
 def _one(values: dict[str, str], name: str) -> str:
     from difflib import get_close_matches
 
@@ -210,7 +216,7 @@ def _next_steps(project: Project) -> None:
         names = render.safe(", ".join(waiting))
         render.err().print(f"[yellow]to confirm[/] by e-mail{where}: {names}")
     render.err().print(
-        f"[cyan]next:[/] imgpipe upload PHOTO --wait{option}, imgpipe status{option}"
+        f"[cyan]next:[/] imgpipe upload PHOTO --wait{option}, imgpipe status{option}, imgpipe outputs{option}"
     )
 
 

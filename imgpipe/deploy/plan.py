@@ -30,7 +30,8 @@ class Verb(StrEnum):
 class Action:
     """One thing to do. `resource` is what is wanted; for a deletion, what is there.
 
-    `after` are the keys whose actions must be done first. `reason` is for a person to read.
+    `after` are the keys whose actions must be done first. `reason` is for a person to read, and `warning` for one who
+    decides.
     """
 
     verb: Verb
@@ -38,6 +39,7 @@ class Action:
     reason: str
     before: Resource | None = None
     after: frozenset[Key] = frozenset()
+    warning: str = ""
 
     @property
     def key(self) -> Key:

@@ -225,7 +225,7 @@ def _with_count(action: Action, counts: Mapping[str, int]) -> Action:
     count = counts.get(action.key.name, 0) if action.key.kind == "queue" else 0
     if not count:
         return action
-    return replace(action, reason=f"{action.reason}: {count} messages go with it")
+    return replace(action, warning=f"about {count} messages go with it")
 
 
 def open_counted(file: Path, environment: str) -> tuple[Project, Calls]:

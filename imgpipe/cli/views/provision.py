@@ -55,7 +55,7 @@ def summary(actions: Sequence[Action]) -> str:
 
 
 def plan(project: Project, actions: Sequence[Action]) -> RenderableType:
-    """Return the plan: what is created kind by kind, what changes or goes one by one with its reason."""
+    """Return the plan: what is made or goes kind by kind, what changes one by one with its reason."""
     title = Text.assemble(
         (project.graph.pipeline, "bold"), " in ", (project.graph.environment, "bold"), ": "
     )
@@ -64,29 +64,31 @@ def plan(project: Project, actions: Sequence[Action]) -> RenderableType:
     lines.add_column(no_wrap=True)
     lines.add_column(no_wrap=True)
     lines.add_column(overflow="fold")
-    for row in [*_created(project, actions), *_changed(project, actions)]:
+    for row in [*_grouped(project, actions), *_one_by_one(project, actions)]:
         lines.add_row(*row)
-    return Group(title, Padding(lines, (1, 0, 1, 2))) if lines.row_count else title
+    return Group(title, Padding(lines, (1, 0, 1, 2), expand=False)) if lines.row_count else title
 
 
-def _created(project: Project, actions: Sequence[Action]) -> Iterator[tuple[str, str, str]]:
-    names: dict[str, list[str]] = defaultdict(list)
+def _grouped(project: Project, actions: Sequence[Action]) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for each kind that is made or goes, with all its names."""
+    names: dict[tuple[Verb, str], list[str]] = defaultdict(list)
     for action in actions:
-        if action.verb is Verb.CREATE:
-            names[action.key.kind].append(short(project, action))
-    for kind, members in names.items():
-        sign = _sign(Verb.CREATE)
-        yield sign, f"{len(members):>3} {_words(kind, len(members))}", ", ".join(members)
+        if action.verb in {Verb.CREATE, Verb.DELETE}:
+            names[action.verb, action.key.kind].append(short(project, action))
+    for (verb, kind), members in names.items():
+        count = len(members)
+        yield _sign(verb), f"{count:>3} {_words(kind, count)}", ", ".join(members)
 
 
-def _changed(project: Project, actions: Sequence[Action]) -> Iterator[tuple[str, str, str]]:
+def _one_by_one(project: Project, actions: Sequence[Action]) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for each change, and for what is kept or goes for a reason that a person must know."""
     for action in actions:
-        told = action.verb in {Verb.UPDATE, Verb.DELETE} or (
-            action.verb is Verb.KEEP and action.reason
-        )
-        if told:
-            reason = f"[dim]{render.safe(action.reason)}[/]"
-            yield _sign(action.verb), _words(action.key.kind), f"{short(project, action)}: {reason}"
+        changed = action.verb is Verb.UPDATE
+        if changed or (action.verb is Verb.KEEP and action.reason) or action.warning:
+            reason = action.warning or action.reason
+            style = "yellow" if action.warning else "dim"
+            text = f"{short(project, action)}: [{style}]{render.safe(reason)}[/]"
+            yield _sign(action.verb), f"    {_words(action.key.kind)}", text
 
 
 def _sign(verb: Verb) -> str:
@@ -122,6 +124,7 @@ def as_json(actions: Sequence[Action]) -> dict[str, object]:
                 "kind": action.key.kind,
                 "name": action.key.name,
                 "reason": action.reason,
+                "warning": action.warning,
             }
             for action in actions
             if action.changes or action.reason
@@ -168,7 +171,7 @@ def _live(
 ) -> int:
     bar = Progress(
         TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
@@ -214,13 +217,12 @@ def _running(running: Mapping[object, tuple[str, float]]) -> RenderableType:
     return Group(*lines)
 
 
-def outputs(values: Mapping[str, str]) -> Table:
-    made = Table.grid(padding=(0, 2))
-    made.add_column(no_wrap=True, style="cyan")
-    made.add_column(overflow="fold")
+def outputs(console: Console, values: Mapping[str, str]) -> None:
+    """Print names and values; whole lines where it isn't a terminal, for grep and cut."""
+    width = max((len(name) for name in values), default=0)
     for name, value in values.items():
-        made.add_row(render.safe(name), render.safe(value))
-    return made
+        line = f"[cyan]{render.safe(name):{width}}[/]  {render.safe(value)}"
+        console.print(line, soft_wrap=True)
 
 
 def done_line(verb: str, count: int, seconds: float, calls: int) -> str:
