@@ -35,14 +35,14 @@ class Cloud:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.lock: dict[str, Any] = {}
+        self.serving = threading.Event()
         self._clients: dict[tuple[str, str], Any] = {}
-
-    def lock(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / ".imgpipe" / "cloud.json").read_text())
-        return found
 
     def start(self) -> None:
         self._lifecycle("ensure")
+        self.lock = json.loads((self.folder / ".imgpipe" / "cloud.json").read_text())
+        self.serving.set()
 
     def stop(self) -> None:
         self._lifecycle("stop")
@@ -53,10 +53,11 @@ class Cloud:
         subprocess.run([sys.executable, "-c", code, str(self.folder)], check=True)
 
     def kill(self) -> None:
-        os.kill(self.lock()["pid"], signal.SIGKILL)
+        os.kill(self.lock["pid"], signal.SIGKILL)
+        self.serving.clear()
 
     def client(self, service: str) -> Any:
-        lock = self.lock()
+        lock = self.lock
         key = (service, lock["endpoint"])
         if key not in self._clients:
             self._clients[key] = boto3.client(
@@ -207,6 +208,7 @@ class Writers:
     def _write(self, dice: random.Random) -> None:
         actions = [self._upload, self._upload, self._overwrite, self._remove, self._send, self._take, self._row]
         while not self._stop.is_set():
+            self.cloud.serving.wait(DEADLINE_S)
             try:
                 dice.choice(actions)(dice)
             except (ClientError, BotoCoreError, OSError, ValueError):
