@@ -38,7 +38,8 @@ def safe(text: object) -> str:
     """Return `text` without control characters and with rich's markup escaped: keys and EXIF are data."""
     from rich.markup import escape
 
-    return escape("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text)))
+    plain = str(text).replace("\t", " ")
+    return escape("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in plain))
 
 
 def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
