@@ -1,9 +1,8 @@
-"""`python -m imgpipe.local FOLDER PORT` serves the project in FOLDER until it is stopped."""
+"""`python -m imgpipe.local FOLDER` serves the project in FOLDER until it is stopped."""
 
 import sys
-from pathlib import Path
 
-from imgpipe.local.server import serve
+from imgpipe.local.server import main
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,49 +1,185 @@
-"""The server process of the embedded cloud."""
+"""The server process of the embedded cloud: ministack with our corrections, on a port of loopback.
+
+It serves on a socket of its own and not through ministack's `main`, which would bind by itself
+(and lose the port to another between the check and the bind) and would answer a signal with an
+exit in the middle of a write.
+"""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
 import os
+import signal
 import sys
-import threading
 import time
-import urllib.request
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
-ACCOUNT, REGION = "000000000000", "us-east-1"
+from imgpipe.errors import ImgpipeError
+from imgpipe.local import keys, ports
+from imgpipe.local.layout import Layout, take, write_whole
+
+MINISTACK = "1.5.33"
+"""The version that the corrections were made for and are tested with."""
+
+KEEP_ALIVE_S = 75
+GRACE_S = 1.0
+ONE_CONNECTION_REQUESTS = 1_000_000
+
+App = Callable[..., Awaitable[None]]
+Message = MutableMapping[str, Any]
+
+log = logging.getLogger("imgpipe")
 
 
-def serve(folder: Path, port: int) -> None:
-    data = folder / ".imgpipe"
-    (data / "state").mkdir(parents=True, exist_ok=True)
+def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = None) -> None:
+    """Serve the project until SIGTERM or SIGINT.
+
+    `ready_fd` is closed when the server answers. Raises ImgpipeError when it can't start.
+    """
+    layout = Layout(project)
+    layout.make()
+    lock = take(layout.serving)
+    if lock is None:
+        raise ImgpipeError("the embedded cloud", f"another one serves {project} already")
+    with lock, ports.listen(layout, wanted_port) as listener:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        port = listener.getsockname()[1]
+        own = keys.of_project(layout)
+        _prepare(layout, port, own)
+        app = _assemble(layout, port, own, ready_fd)
+        try:
+            asyncio.run(_serve(app, listener.fileno()))
+        finally:
+            layout.announcement.unlink(missing_ok=True)
+
+
+def _prepare(layout: Layout, port: int, own: keys.Keys) -> None:
+    """Set what ministack reads from the environment when it is imported."""
+    found = importlib.metadata.version("ministack")
+    if found != MINISTACK:
+        raise ImgpipeError(
+            "ministack",
+            f"version {found} is installed, the embedded cloud needs {MINISTACK}",
+            hint=f"pip install ministack=={MINISTACK}",
+        )
+    layout.state.mkdir(exist_ok=True)
+    _forget_the_caller()
+    own.to_environment()
     os.environ.update(
-        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", MINISTACK_HOST="127.0.0.1", MINISTACK_ACCOUNT_ID=ACCOUNT,
-        PERSIST_STATE="1", S3_PERSIST="0", STATE_DIR=str(data / "state"), AUTH="true",
-        IOT_MTLS_ENABLED="0", SFTP_ENABLED="0", LOG_LEVEL="WARNING",
+        GATEWAY_PORT=str(port),
+        BIND_HOST=ports.LOOPBACK,
+        MINISTACK_HOST=ports.LOOPBACK,
+        MINISTACK_ACCOUNT_ID=keys.ACCOUNT,
+        MINISTACK_REGION=keys.REGION,
+        AUTH="true",
+        PERSIST_STATE="1",
+        S3_PERSIST="0",
+        STATE_DIR=str(layout.state),
+        IMGPIPE_MAIL_DIR=str(layout.mail),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        DOCKER_HOST="unix:///dev/null/none",
+        LOG_LEVEL=os.environ.get("IMGPIPE_CLOUD_LOG", "WARNING"),
     )
-    from imgpipe.local.corrections import install_all
 
-    install_all()
-    threading.Thread(target=_announce, args=(data, port), daemon=True).start()
-    sys.argv = ["ministack"]
+
+def _forget_the_caller() -> None:
+    """The server must not act on AWS or ministack settings of the shell that started it."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "MINISTACK_", "LOCALSTACK_", "LAMBDA_")) or name == "SERVICES":
+            del os.environ[name]
+
+
+def _assemble(layout: Layout, port: int, own: keys.Keys, ready_fd: int | None) -> App:
     from ministack import app
 
-    # TLS-only policies hold on AWS; here nothing leaves the machine, so loopback counts as secure.
-    pin = app.pin_request_origin
-    app.pin_request_origin = lambda source_ip, _secure: pin(source_ip, True)
-    app.main()
+    from imgpipe.local import corrections
+    from imgpipe.local.guard import Guard
+
+    keys.install(own)
+    corrections.install_all()
+    announcement = {
+        "endpoint": f"http://{ports.LOOPBACK}:{port}",
+        "region": keys.REGION,
+        "account": keys.ACCOUNT,
+        "access_key": own.access_key,
+        "secret_key": own.secret_key,
+        "token": own.token,
+        "pid": os.getpid(),
+        "port": port,
+        "started": time.time(),
+    }
+
+    def announce() -> None:
+        write_whole(layout.announcement, announcement)
+        if ready_fd is not None:
+            os.close(ready_fd)
+
+    return _announcing(Guard(app.app, own, port), announce)
 
 
-def _announce(data: Path, port: int) -> None:
-    endpoint = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            with urllib.request.urlopen(endpoint + "/_ministack/health", timeout=5):
-                break
-        except OSError:
-            time.sleep(0.05)
-    lock = {"endpoint": endpoint, "region": REGION, "account": ACCOUNT, "access_key": ACCOUNT,
-            "secret_key": "test", "pid": os.getpid(), "port": port}
-    part = data / "cloud.json.part"
-    part.write_text(json.dumps(lock))
-    part.replace(data / "cloud.json")
+def _announcing(inner: App, announce: Callable[[], None]) -> App:
+    """Call `announce` when the state is restored; connections already queue on the socket."""
+
+    async def app(scope: Message, receive: Any, send: Any) -> None:
+        async def started(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                announce()
+
+        await inner(scope, receive, started if scope["type"] == "lifespan" else send)
+
+    return app
+
+
+async def _serve(app: App, listener: int) -> None:
+    from hypercorn.asyncio import serve as hypercorn
+    from hypercorn.config import Config
+    from ministack.core import hypercorn_compat
+
+    hypercorn_compat.install()
+    _raise_open_files()
+    config = Config()
+    config.bind = [f"fd://{os.dup(listener)}"]
+    config.backlog = ports.BACKLOG
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_max_requests = ONE_CONNECTION_REQUESTS
+    config.graceful_timeout = GRACE_S
+    config.loglevel = os.environ["LOG_LEVEL"]
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await hypercorn(app, config, shutdown_trigger=stop.wait)
+
+
+def _raise_open_files() -> None:
+    """A burst of connections must not meet the soft limit of 1,024 files."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Serve FOLDER [--port N] [--ready-fd N]; the exit code says whether it ended well."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m imgpipe.local", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--ready-fd", type=int)
+    options = parser.parse_args(arguments)
+    try:
+        serve(options.folder, options.port, options.ready_fd)
+    except ImgpipeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
