@@ -56,13 +56,22 @@ class Waiting:
 
 
 Try = Callable[[attempt.Invocation, int], attempt.Outcome]
+Conclude = Callable[[attempt.Invocation, attempt.Outcome, int, attempt.Condition], None]
 
 
 class Invocations:
     """The events that were accepted and not finished, and the workers that try them."""
 
-    def __init__(self, book: journal.Journal, try_: Try = attempt.run) -> None:
-        self._journal, self._try = book, try_
+    def __init__(
+        self,
+        book: journal.Journal,
+        try_: Try = attempt.run,
+        *,
+        conclude: Conclude = attempt.conclude,
+        concurrency: Callable[[str], int] = attempt.concurrency,
+    ) -> None:
+        self._journal, self._try, self._conclude = book, try_, conclude
+        self._concurrency = concurrency
         self._later: list[tuple[float, int, Waiting]] = []
         self._ready: dict[str, deque[Waiting]] = {}
         self._running: Counter[str] = Counter()
@@ -139,7 +148,7 @@ class Invocations:
         while self._later and self._later[0][0] <= now:
             waiting = heapq.heappop(self._later)[2]
             self._ready.setdefault(waiting.invocation.function, deque()).append(waiting)
-        free = [name for name in self._ready if self._running[name] < attempt.concurrency(name)]
+        free = [name for name in self._ready if self._running[name] < self._concurrency(name)]
         if not free:
             return None
         name = min(free, key=self._running.__getitem__)
@@ -165,7 +174,7 @@ class Invocations:
             self._again(waiting, delay)
             return
         with self._journal.atomic():
-            attempt.conclude(waiting.invocation, outcome, waiting.attempts, condition)
+            self._conclude(waiting.invocation, outcome, waiting.attempts, condition)
             self._forget(waiting)
 
     def _again(self, waiting: Waiting, delay: float) -> None:
