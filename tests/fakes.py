@@ -64,6 +64,7 @@ class FakeStore:
     published: list[Published] = field(default_factory=list)
     items: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    lose_races: bool = False  # every conditional write finds that another was faster
     _breaks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -131,6 +132,8 @@ class FakeStore:
         self._called("put_item")
         where = (table, item["pk"]["S"], item["sk"]["S"])
         stored = self.items.get(where)
+        if self.lose_races:
+            return False
         if (stored is None) != (rev is None):
             return False
         if stored is not None and int(stored["rev"]["N"]) != rev:

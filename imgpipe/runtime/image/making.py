@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.runtime.image import facts
 from imgpipe.runtime.image.decoding import decode
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_size, place
-from imgpipe.runtime.image.opening import open_image
+from imgpipe.runtime.image.opening import Opened, calm, open_image
 from imgpipe.runtime.image.rendering import render
 from imgpipe.runtime.image.resampling import resize
 from imgpipe.runtime.made import Made, Picture
@@ -30,7 +30,11 @@ def make(data: bytes, wanted: Mapping[str, Settings], limits: Limits) -> dict[st
 
     Raises Rejected when the upload is no image, is broken, or is over a limit.
     """
-    opened = open_image(data, limits)
+    with calm(data):
+        return _made(open_image(data, limits), wanted, limits)
+
+
+def _made(opened: Opened, wanted: Mapping[str, Settings], limits: Limits) -> dict[str, Made]:
     placed = {step: _placed(settings, opened.size) for step, settings in wanted.items()}
     sample = Variant(name="", width=facts.SAMPLE_SIDE, height=facts.SAMPLE_SIDE)
     everything = [

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
+import sys
 import warnings
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image import counting
@@ -38,7 +40,9 @@ PLUGINS = {
     "BMP": "BmpImagePlugin",
     "AVIF": "AvifImagePlugin",
 }
+JPEG = b"\xff\xd8\xff"
 ORIENTATION = 0x0112
+PNG_METADATA = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"})
 MAX_SCANNED_PIXELS = 5_000_000_000
 """Pixels times scans of a progressive JPEG.
 
@@ -55,7 +59,7 @@ Pillow stores RGB in four bytes a pixel; 4 is the default.
 class Opened:
     """An image whose header is read. `size` is upright; `stored` is as the file holds it."""
 
-    im: ImageFile.ImageFile
+    im: Image.Image
     format: str  # JPEG, PNG, …: a multi-picture JPEG is a JPEG
     stored: Size
     orientation: int  # 1 to 8, as EXIF numbers them; what is still to be applied
@@ -73,7 +77,7 @@ def turned(size: Size, orientation: int) -> Size:
 
 def sniff(data: bytes) -> str:
     """Return Pillow's name of the format. Raises Rejected when it is none that we take."""
-    if data.startswith(b"\xff\xd8\xff"):
+    if data.startswith(JPEG):
         return "JPEG"
     for magic, name in (
         (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -101,28 +105,62 @@ def _avif_brand(data: bytes) -> bool:
 
 
 def open_image(data: bytes, limits: Limits) -> Opened:
-    """Open an image by content and check its header against `limits`. Raises Rejected."""
+    """Open an image by content and check its header against `limits`. Raises Rejected.
+
+    A PNG is decoded here: its EXIF may come behind the pixels, and Pillow decodes them to look for
+    it.
+    """
     name = sniff(data)
     importlib.import_module(f"PIL.{PLUGINS[name]}")
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with refusals(len(data)):
-        im = Image.open(io.BytesIO(data), formats=(name,))
-    if not isinstance(im, ImageFile.ImageFile):
-        raise Rejected(Reason.UNSUPPORTED_FORMAT, f"a {name} that is no raster image")
-    opened = Opened(
+        if name == "PNG":
+            return _open_png(data, limits)
+        return _read_header(name, data, limits)
+
+
+def _open_png(data: bytes, limits: Limits) -> Opened:
+    try:
+        opened = _read_header("PNG", data, limits)
+        check_memory(opened.im, opened.stored, limits)
+        opened.im.load()
+    except ValueError as error:
+        if "too large" not in str(error).lower():
+            raise
+        # Texts or a profile that unpack to gigabytes. The picture may be good: try it without them.
+        opened = _read_header("PNG", png_pixels_only(data), limits)
+        check_memory(opened.im, opened.stored, limits)
+        opened.im.load()
+    return replace(opened, orientation=_orientation(opened.im))
+
+
+def png_pixels_only(data: bytes) -> bytes:
+    """Return the PNG without its compressed texts, profile and EXIF."""
+    kept, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in PNG_METADATA:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _read_header(name: str, data: bytes, limits: Limits) -> Opened:
+    im = Image.open(io.BytesIO(data), formats=(name,))
+    frames = counting.frames(im, data, limits.max_frames)
+    _check(im, frames, data, limits)
+    return Opened(
         im=im,
         format=name,
         stored=im.size,
-        orientation=_orientation(im),
-        frames=counting.frames(im, data, limits.max_frames),
+        orientation=1 if name == "PNG" else _orientation(im),
+        frames=frames,
         mode=im.mode,
     )
-    _check(opened, data, limits)
-    return opened
 
 
-def _check(opened: Opened, data: bytes, limits: Limits) -> None:
-    width, height = opened.stored
+def _check(im: Image.Image, frames: int, data: bytes, limits: Limits) -> None:
+    width, height = im.size
     pixels = width * height
     if pixels <= 0:
         raise Rejected(Reason.CORRUPT_IMAGE, f"its size is {width} x {height}")
@@ -130,18 +168,22 @@ def _check(opened: Opened, data: bytes, limits: Limits) -> None:
         raise Rejected(
             Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels; the limit is {limits.max_pixels}"
         )
-    if opened.frames > limits.max_frames:
+    if frames > limits.max_frames:
         raise Rejected(Reason.TOO_MANY_FRAMES, f"more than {limits.max_frames} frames")
-    if opened.format == "JPEG" and pixels * counting.scans(data) > MAX_SCANNED_PIXELS:
+    if data.startswith(JPEG) and pixels * counting.scans(data) > MAX_SCANNED_PIXELS:
         raise Rejected(Reason.TIME_LIMIT, f"{counting.scans(data)} scans of {pixels} pixels")
 
 
-def check_memory(pixels: int, mode: str, progressive: bool, limits: Limits) -> None:
-    """Refuse what can't be decoded within `limits.max_decoded_bytes`:
+def check_memory(im: Image.Image, whole: Size, limits: Limits) -> None:
+    """Refuse what can't be decoded within `limits.max_decoded_bytes`: out of memory, a function is
+    killed.
 
-    a function that runs out of memory is killed.
+    A progressive JPEG keeps its coefficients, three bytes a pixel of the whole, however small it is
+    decoded.
     """
-    needed = pixels * BYTES_PER_PIXEL.get(mode, 4) + (pixels * 3 if progressive else 0)
+    needed = im.width * im.height * BYTES_PER_PIXEL.get(im.mode, 4)
+    if im.info.get("progressive"):
+        needed += 3 * whole[0] * whole[1]
     if needed > limits.max_decoded_bytes:
         raise Rejected(
             Reason.MEMORY_LIMIT,
@@ -166,23 +208,45 @@ def _orientation(im: Image.Image) -> int:
 @contextmanager
 def refusals(size: int) -> Iterator[None]:
     """Translate whatever a decoder raises into Rejected; `size` is the file's, for the message."""
-    with warnings.catch_warnings():
+    try:
+        yield
+    except Rejected:
+        raise
+    except MemoryError as error:
+        raise Rejected(Reason.MEMORY_LIMIT) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Rejected(Reason.TOO_MANY_PIXELS, str(error).partition(" exceeds")[0]) from error
+    except UnidentifiedImageError as error:
+        raise Rejected(Reason.CORRUPT_IMAGE, f"its header can't be read ({size} bytes)") from error
+    except Exception as error:
+        raise Rejected(_reason(error), f"{type(error).__name__}: {error}"[:300]) from error
+
+
+@contextmanager
+def calm(data: bytes) -> Iterator[None]:
+    """Make the warning of a bomb an error and silence the rest; a TIFF's decoder, which writes to
+    stderr, too.
+
+    One hostile TIFF writes 27 kB there; what matters of it is in the exception.
+    """
+    with warnings.catch_warnings(), _muted() if data[:2] in (b"II", b"MM") else nullcontext():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            yield
-        except Rejected:
-            raise
-        except MemoryError as error:
-            raise Rejected(Reason.MEMORY_LIMIT) from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise Rejected(Reason.TOO_MANY_PIXELS, str(error)) from error
-        except UnidentifiedImageError as error:
-            raise Rejected(
-                Reason.CORRUPT_IMAGE, f"its header can't be read ({size} bytes)"
-            ) from error
-        except Exception as error:
-            raise Rejected(_reason(error), f"{type(error).__name__}: {error}"[:300]) from error
+        yield
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Send the file descriptor of stderr to nowhere: C libraries know no other."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _reason(error: Exception) -> Reason:
