@@ -1,8 +1,8 @@
 """Write the generated parts of the documentation: `python docs/generate.py`. A test fails when they are out of date.
 
-    docs/commands.md    every command and option, from the command line itself
-    docs/pipeline.svg   the default pipeline, drawn from its graph
-    docs/schema.json    the JSON Schema of pipeline.yaml, for editors
+docs/commands.md    every command and option, from the command line itself
+docs/pipeline.svg   the default pipeline, drawn from its graph
+docs/schema.json    the JSON Schema of pipeline.yaml, for editors
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def picture() -> str:
 
     declared = spec.load(ROOT / "pipeline.yaml", "local")
     hashes = package.code_hashes(declared, ROOT)
-    return diagram.svg(graph.build(declared, "local", account=ACCOUNT, region=REGION, code_hashes=hashes))
+    return diagram.svg(
+        graph.build(declared, "local", account=ACCOUNT, region=REGION, code_hashes=hashes)
+    )
 
 
 def schema() -> str:

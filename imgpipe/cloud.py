@@ -106,8 +106,9 @@ class Cloud:
 
         with self._lock:
             if service not in self._clients:
-                style = "path" if self.endpoint else "virtual"
-                self._clients[service] = self.session.client(
+                style: Any = {"addressing_style": "path" if self.endpoint else "virtual"}
+                session: Any = self.session
+                self._clients[service] = session.client(
                     service,
                     endpoint_url=self.endpoint,
                     config=Config(
@@ -116,7 +117,7 @@ class Cloud:
                         connect_timeout=5,
                         read_timeout=70,
                         signature_version="s3v4" if service == "s3" else None,
-                        s3={"addressing_style": style},
+                        s3=style,
                     ),
                 )
             return self._clients[service]
@@ -152,7 +153,13 @@ def aws_target(environment: str, profile: str | None, region: str | None) -> Tar
     )
 
 
-_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "UnauthorizedOperation",
+    "403",
+}
 _EXPIRED = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -191,15 +198,21 @@ def explain(error: BaseException, what: str) -> ImgpipeError:
         return error
     if isinstance(error, sdk.ClientError):
         return _explain_refusal(error, what)
-    if isinstance(error, sdk.NoCredentialsError | sdk.PartialCredentialsError | sdk.CredentialRetrievalError):
+    if isinstance(
+        error, sdk.NoCredentialsError | sdk.PartialCredentialsError | sdk.CredentialRetrievalError
+    ):
         return CredentialsError(
-            what, f"no usable AWS credentials ({error})", hint="aws configure, or set AWS_PROFILE, or use --env local"
+            what,
+            f"no usable AWS credentials ({error})",
+            hint="aws configure, or set AWS_PROFILE, or use --env local",
         )
     if isinstance(error, sdk.TokenRetrievalError | sdk.SSOError):
         return CredentialsError(what, f"your sign-in has expired ({error})", hint="aws sso login")
     if isinstance(error, sdk.ConnectionError | sdk.HTTPClientError):
         return UnreachableError(
-            what, f"no answer from the cloud ({error})", hint="imgpipe local status, or check your network"
+            what,
+            f"no answer from the cloud ({error})",
+            hint="imgpipe local status, or check your network",
         )
     return CloudError(what, str(error))
 
@@ -208,11 +221,17 @@ def _explain_refusal(error: Any, what: str) -> CloudError:
     code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
     why = f"{error.operation_name}: {code}: {message}"
     if code in _DENIED:
-        return DeniedError(what, why, hint=f"grant the permission for {error.operation_name} and run again")
+        return DeniedError(
+            what, why, hint=f"grant the permission for {error.operation_name} and run again"
+        )
     if code in _EXPIRED:
-        return CredentialsError(what, why, hint="renew your credentials (aws sso login, aws configure) and run again")
+        return CredentialsError(
+            what, why, hint="renew your credentials (aws sso login, aws configure) and run again"
+        )
     if code in _THROTTLED:
-        return ThrottledError(what, why, hint="wait a minute and run again: it goes on where it stopped")
+        return ThrottledError(
+            what, why, hint="wait a minute and run again: it goes on where it stopped"
+        )
     if "NotFound" in code or code.startswith("NoSuch") or "NonExistent" in code or code == "404":
         return MissingError(what, why, hint="imgpipe plan")
     return CloudError(what, why)

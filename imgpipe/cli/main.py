@@ -26,7 +26,9 @@ def build_app() -> typer.Typer:
 
     @app.callback(invoke_without_command=True)
     def root(
-        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+        version: bool = typer.Option(
+            False, "--version", help="Print the version and exit.", is_eager=True
+        ),
     ) -> None:
         if version:
             typer.echo(f"imgpipe {__version__}")
@@ -73,5 +75,7 @@ def _translate(error: Exception) -> errors.ImgpipeError:
     if isinstance(error, OSError):
         return errors.ImgpipeError("the system", str(error))
     return errors.ImgpipeError(
-        f"a fault in imgpipe ({type(error).__name__})", str(error), hint="run again with IMGPIPE_DEBUG=1 and report it"
+        f"a fault in imgpipe ({type(error).__name__})",
+        str(error),
+        hint="run again with IMGPIPE_DEBUG=1 and report it",
     )

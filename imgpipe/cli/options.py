@@ -9,11 +9,18 @@ import typer
 
 Env = Annotated[
     str,
-    typer.Option("--env", "-e", envvar="IMGPIPE_ENV", help="The environment in pipeline.yaml; `local` is this machine."),
+    typer.Option(
+        "--env",
+        "-e",
+        envvar="IMGPIPE_ENV",
+        help="The environment in pipeline.yaml; `local` is this machine.",
+    ),
 ]
 File = Annotated[
     Path,
-    typer.Option("--file", "-f", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False),
+    typer.Option(
+        "--file", "-f", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]

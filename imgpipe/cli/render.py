@@ -47,7 +47,9 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False)
+    made = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False
+    )
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
@@ -72,8 +74,14 @@ def size(count: float) -> str:
 def age(seconds: float) -> str:
     """Return a duration in its one or two largest units: `3m 20s`."""
     whole = int(seconds)
-    for name, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+    for name, length, smaller, part in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "m", 60),
+        ("m", 60, "s", 1),
+    ):
         if whole >= length:
             rest = whole % length // part
-            return f"{whole // length}{name} {rest}{smaller}" if rest else f"{whole // length}{name}"
+            return (
+                f"{whole // length}{name} {rest}{smaller}" if rest else f"{whole // length}{name}"
+            )
     return f"{whole}s"

@@ -337,7 +337,9 @@ class Notification:
     bucket: str
     id_prefix: str
     rules: tuple[Rule, ...]
-    waits_for: tuple[Key, ...] = field(default=(), compare=False)  # e.g. permissions and subscriptions
+    waits_for: tuple[Key, ...] = field(
+        default=(), compare=False
+    )  # e.g. permissions and subscriptions
 
     @property
     def key(self) -> Key:

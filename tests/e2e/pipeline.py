@@ -37,7 +37,9 @@ class Pipeline:
     def copy_to(cls, folder: Path) -> Pipeline:
         """Lay out a project: the default pipeline and its Lambda sources."""
         shutil.copy(ROOT / "pipeline.yaml", folder)
-        shutil.copytree(ROOT / "lambdas", folder / "lambdas", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "lambdas", folder / "lambdas", ignore=shutil.ignore_patterns("__pycache__")
+        )
         return cls(folder)
 
     def run(self, *args: str | Path, code: int | None = 0, timeout_s: float = 180) -> Run:
@@ -52,7 +54,9 @@ class Pipeline:
             check=False,
         )
         result = Run(done.returncode, done.stdout, done.stderr)
-        assert code is None or result.code == code, f"imgpipe {args}: exit {result.code}\n{result.out}\n{result.err}"
+        assert code is None or result.code == code, (
+            f"imgpipe {args}: exit {result.code}\n{result.out}\n{result.err}"
+        )
         return result
 
     def wait_for(self, what: str, condition: Callable[[], Any], deadline_s: float = 90) -> Any:
@@ -66,4 +70,8 @@ class Pipeline:
 
 
 def _without_aws(variables: os._Environ[str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if not name.startswith(("AWS_", "IMGPIPE_"))}
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(("AWS_", "IMGPIPE_"))
+    }

@@ -73,7 +73,9 @@ def test_hostile_names_go_all_the_way(studio: Pipeline, tmp_path: Path, name: st
     assert studio.run("metadata", "show", f"hostile/{name}", "--json").json["key"] == image["key"]
 
 
-def test_a_text_with_the_name_of_a_picture_is_rejected_with_a_reason(studio: Pipeline, tmp_path: Path) -> None:
+def test_a_text_with_the_name_of_a_picture_is_rejected_with_a_reason(
+    studio: Pipeline, tmp_path: Path
+) -> None:
     text = tmp_path / "not-a-picture.jpg"
     text.write_text("Dear studio, please find enclosed")
     [image] = studio.run("upload", text, "--wait", "--json", code=1).json
@@ -94,9 +96,13 @@ def test_an_empty_file_is_told_and_never_silently_skipped(studio: Pipeline, tmp_
 def test_variants_and_row_go_with_their_original(studio: Pipeline, tmp_path: Path) -> None:
     import boto3
 
-    [image] = studio.run("upload", DEMO / "chelsea.png", "--prefix", "gone", "--wait", "--json").json
+    [image] = studio.run(
+        "upload", DEMO / "chelsea.png", "--prefix", "gone", "--wait", "--json"
+    ).json
     variables = dict(
-        line.removeprefix("export ").split("=", 1) for line in studio.run("local", "env").out.splitlines() if "=" in line
+        line.removeprefix("export ").split("=", 1)
+        for line in studio.run("local", "env").out.splitlines()
+        if "=" in line
     )
     session = boto3.Session(
         variables["AWS_ACCESS_KEY_ID"].strip("'\""),
@@ -110,11 +116,13 @@ def test_variants_and_row_go_with_their_original(studio: Pipeline, tmp_path: Pat
     studio.wait_for("tombstone", lambda: _status(studio, image["key"]) == "removed")
     studio.wait_for(
         "empty listing",
-        lambda: not [
-            found
-            for found in s3.list_objects_v2(Bucket=names["variants_bucket"]).get("Contents", [])
-            if "gone/chelsea" in found["Key"]
-        ],
+        lambda: (
+            not [
+                found
+                for found in s3.list_objects_v2(Bucket=names["variants_bucket"]).get("Contents", [])
+                if "gone/chelsea" in found["Key"]
+            ]
+        ),
     )
 
 

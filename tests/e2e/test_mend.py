@@ -30,7 +30,9 @@ def test_a_broken_step_is_mended_and_redriven(own_studio: Pipeline) -> None:
     assert row["status"] == "failed"
     assert row["steps"]["thumbnail"]["status"] == row["steps"]["sizes"]["status"] == "done"
 
-    own_studio.wait_for("alarm", lambda: _alarm_states(own_studio).get("enhance-dlq") == "ALARM", LETTERS_S)
+    own_studio.wait_for(
+        "alarm", lambda: _alarm_states(own_studio).get("enhance-dlq") == "ALARM", LETTERS_S
+    )
     assert own_studio.run("status", "--check", code=3)
 
     enhance.write_text(healthy)
@@ -41,7 +43,9 @@ def test_a_broken_step_is_mended_and_redriven(own_studio: Pipeline) -> None:
         lambda: own_studio.run("metadata", "show", "rocket.jpg", "--json").json["status"] == "done",
     )
     assert _letters(own_studio) == []
-    own_studio.wait_for("quiet alarm", lambda: _alarm_states(own_studio).get("enhance-dlq") == "OK", LETTERS_S)
+    own_studio.wait_for(
+        "quiet alarm", lambda: _alarm_states(own_studio).get("enhance-dlq") == "OK", LETTERS_S
+    )
 
 
 def _break_one_function(source: str, name: str) -> str:

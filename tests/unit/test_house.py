@@ -11,7 +11,17 @@ import pytest
 
 from tests.photos import ROOT
 
-HEAVY = ("boto3", "botocore", "PIL", "pydantic", "yaml", "ministack", "plotext", "imgpipe.deploy", "imgpipe.operate")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "PIL",
+    "pydantic",
+    "yaml",
+    "ministack",
+    "plotext",
+    "imgpipe.deploy",
+    "imgpipe.operate",
+)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -41,7 +51,9 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_module_and_script_are_the_same_command() -> None:
-    done = subprocess.run([sys.executable, "-m", "imgpipe", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "imgpipe", "--version"], capture_output=True, text=True, check=True
+    )
     assert re.fullmatch(r"imgpipe \d+\.\d+\.\d+\n", done.stdout)
 
 
@@ -52,7 +64,11 @@ def test_the_generated_documentation_is_up_to_date() -> None:
     generate = importlib.util.module_from_spec(found)
     found.loader.exec_module(generate)
 
-    stale = [path.name for path, text in generate.documents() if not path.exists() or path.read_text() != text]
+    stale = [
+        path.name
+        for path, text in generate.documents()
+        if not path.exists() or path.read_text() != text
+    ]
     assert stale == [], "run: python docs/generate.py"
 
 
