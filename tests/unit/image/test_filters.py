@@ -1,0 +1,112 @@
+"""Each filter does what its name says, to every pixel, and nothing when told so."""
+
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from imgpipe.runtime.image.filters import FILTERS, apply, register
+from tests.pictures import RED, colours_of, corners, near
+
+NEUTRAL: dict[str, Any] = {
+    "sharpen": 1,
+    "saturation": 1,
+    "brightness": 1,
+    "contrast": 1,
+    "gamma": 1,
+    "greyscale": 0,
+    "sepia": 0,
+    "blur": 0,
+    "tint": "#ffffff",
+}
+
+
+def applied(name: str, value: Any = None, im: Image.Image | None = None) -> Image.Image:
+    return apply(im or corners(), [{name: value}])
+
+
+def brightness(im: Image.Image) -> float:
+    return ImageStat.Stat(im.convert("L")).mean[0]
+
+
+def test_the_known_filters_are_these() -> None:
+    assert set(FILTERS) >= {*NEUTRAL, "autocontrast"}
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_a_neutral_value_changes_nothing(name: str) -> None:
+    difference = ImageChops.difference(applied(name, NEUTRAL[name]), corners())
+    assert max(high for _, high in difference.getextrema()) <= 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["autocontrast", *NEUTRAL])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_every_filter_has_a_default_and_takes_every_mode(name: str, mode: str) -> None:
+    source = corners().convert(mode)
+    for value in (None, True):
+        made = apply(source, [{name: value}])
+        assert made.size == source.size
+        assert made.mode == ("RGBA" if mode == "RGBA" else "RGB")
+
+
+@pytest.mark.parametrize(("name", "value"), [("brightness", 1.3), ("gamma", 1.5)])
+def test_what_brightens_brightens(name: str, value: float) -> None:
+    assert brightness(applied(name, value)) > brightness(corners())
+    assert brightness(applied(name, 1 / value)) < brightness(corners())
+
+
+def test_gamma_leaves_black_and_white() -> None:
+    for level in (0, 255):
+        flat = Image.new("RGB", (4, 4), (level,) * 3)
+        assert applied("gamma", 2.2, flat).getpixel((0, 0)) == (level,) * 3
+
+
+def test_autocontrast_uses_the_whole_range() -> None:
+    dull = Image.linear_gradient("L").point(lambda value: 100 + value // 8).convert("RGB")
+    low, high = applied("autocontrast", 0, dull).convert("L").getextrema()
+    assert (low, high) == (0, 255)
+
+
+def test_contrast_spreads_and_blur_smooths() -> None:
+    spread = ImageStat.Stat(corners().convert("L")).stddev[0]
+    assert ImageStat.Stat(applied("contrast", 1.5).convert("L")).stddev[0] > spread
+    assert ImageStat.Stat(applied("blur", 60).convert("L")).stddev[0] < spread
+
+
+@pytest.mark.parametrize(("name", "value"), [("greyscale", None), ("saturation", 0)])
+def test_grey_is_grey(name: str, value: Any) -> None:
+    for red, green, blue in colours_of(applied(name, value)):
+        assert max(red, green, blue) - min(red, green, blue) <= 1
+
+
+def test_sepia_is_warm() -> None:
+    for red, green, blue in colours_of(applied("sepia")):
+        assert red >= green >= blue
+
+
+def test_tint_multiplies() -> None:
+    white = Image.new("RGB", (4, 4), "white")
+    assert applied("tint", "#c83c32", white).getpixel((0, 0)) == (0xC8, 0x3C, 0x32)
+
+
+def test_filters_are_applied_in_order() -> None:
+    one = apply(corners(), [{"greyscale": None}, {"tint": "#ff0000"}])
+    other = apply(corners(), [{"tint": "#ff0000"}, {"greyscale": None}])
+    assert colours_of(one) != colours_of(other)
+
+
+def test_no_filters_give_the_very_picture() -> None:
+    source = corners()
+    assert apply(source, []) is source
+
+
+def test_a_filter_of_ones_own_is_one_function() -> None:
+    @register("inverted")
+    def inverted(im: Image.Image, value: Any) -> Image.Image:
+        return ImageChops.invert(im)
+
+    try:
+        expected = tuple(255 - channel for channel in RED)
+        assert near(colours_of(applied("inverted"))[0], expected, 0)
+    finally:
+        del FILTERS["inverted"]

@@ -1,0 +1,298 @@
+"""What comes out of the image core for pictures of every kind."""
+
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms
+
+from imgpipe.runtime import image
+from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.image import resampling
+from imgpipe.runtime.made import Made, Picture
+from imgpipe.runtime.settings import Limits
+from tests.pictures import (
+    BLUE,
+    RED,
+    colours_of,
+    corners,
+    encoded,
+    exif,
+    is_upright,
+    near,
+    opened,
+    turned,
+)
+
+LIMITS = Limits()
+
+
+def make(data: bytes, limits: Limits = LIMITS, **variants: dict[str, Any]) -> dict[str, Picture]:
+    made = image.make(data, {"sizes": {"variants": variants}}, limits)
+    return dict(made["sizes"].variants)
+
+
+def one(data: bytes, limits: Limits = LIMITS, **settings: Any) -> Image.Image:
+    return opened(make(data, limits, v={"width": 100, **settings})["v"].data)
+
+
+def step(data: bytes, **settings: Any) -> Made:
+    return image.make(data, {"step": settings}, LIMITS)["step"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_every_orientation_comes_out_upright(orientation: int, kind: str) -> None:
+    stored = turned(corners(), orientation)
+    data = encoded(stored, kind, exif=exif(t274=orientation))
+    made = make(data, small={"width": 100}, square={"width": 60, "height": 60, "fit": "cover"})
+    small, square = opened(made["small"].data), opened(made["square"].data)
+    assert small.size == (100, 75)
+    assert square.size == (60, 60)
+    assert is_upright(small)
+    assert is_upright(square)
+    assert (made["small"].width, made["small"].height) == small.size
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_each_format_is_what_it_says(kind: str) -> None:
+    made = make(encoded(corners()), v={"width": 100, "format": kind})["v"]
+    assert opened(made.data).format == kind.upper()
+    assert made.content_type == f"image/{kind}"
+    assert made.extension == {"jpeg": "jpg"}.get(kind, kind)
+
+
+def test_nothing_is_enlarged() -> None:
+    assert one(encoded(corners(40, 30))).size == (40, 30)
+
+
+def test_contain_fills_the_canvas_with_the_background() -> None:
+    made = one(encoded(corners(), "PNG"), height=100, fit="contain", background="#0000ff")
+    assert made.size == (100, 100)
+    assert near(_pixel(made, (50, 3)), (0, 0, 255))
+    assert near(_pixel(made, (25, 40)), RED)
+
+
+def test_a_scaled_decode_shows_the_same_picture() -> None:
+    data = encoded(corners(4000, 3000), quality=95)
+    made = make(data, large={"width": 500}, thumb={"width": 40, "height": 40, "fit": "cover"})
+    assert is_upright(opened(made["large"].data))
+    assert is_upright(opened(made["thumb"].data), 20)
+
+
+@pytest.mark.parametrize("value", [0, 100, 128, 255])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(kind: str, value: int) -> None:
+    deep = Image.new("I;16", (200, 100))
+    deep.paste(value * 257, (0, 0, 200, 100))
+    made = one(encoded(deep, kind), format="png")
+    assert abs(int(_pixel(made.convert("L"), (50, 25))[0]) - value) <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((0.0, 1.0), (0, 255)),
+        ((0.0, 255.0), (0, 255)),
+        ((-4.0, 4.0), (0, 255)),
+        ((7.0, 7.0), (7, 7)),
+    ],
+)
+def test_floats_are_stretched_to_what_they_use(
+    values: tuple[float, float], shown: tuple[int, int]
+) -> None:
+    deep = Image.new("F", (100, 50), values[0])
+    deep.paste(values[1], (50, 0, 100, 50))
+    made = one(encoded(deep, "TIFF"), format="png").convert("L")
+    assert (_pixel(made, (10, 10))[0], _pixel(made, (90, 10))[0]) == shown
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_transparency_shows_the_background_in_a_jpeg(kind: str) -> None:
+    clear = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
+    clear.paste((*BLUE, 255), (0, 0, 100, 100))
+    data = encoded(clear, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    made = one(data, background="#ff0000")
+    assert near(_pixel(made, (20, 20)), BLUE)
+    assert near(_pixel(made, (80, 20)), (255, 0, 0))
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_transparency_stays_where_the_format_has_it(kind: str) -> None:
+    clear = Image.new("RGBA", (200, 100), (200, 100, 50, 0))
+    made = one(encoded(clear, "PNG"), format=kind)
+    assert made.mode == "RGBA"
+    assert made.getextrema()[3] == (0, 0)
+
+
+def test_an_opaque_alpha_channel_is_dropped() -> None:
+    assert one(encoded(corners().convert("RGBA"), "PNG"), format="png").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("1", "PNG"),
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("P", "PNG"),
+        ("P", "GIF"),
+        ("RGBA", "PNG"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("CMYK", "TIFF"),
+        ("LAB", "TIFF"),
+        ("I", "TIFF"),
+        ("RGB", "BMP"),
+        ("RGB", "AVIF"),
+    ],
+)
+def test_every_mode_becomes_a_picture_that_browsers_show(mode: str, kind: str) -> None:
+    source = corners() if mode != "LAB" else _lab(corners())
+    made = one(encoded(source.convert(mode) if mode != "LAB" else source, kind))
+    assert made.format == "JPEG"
+    assert made.mode in ("RGB", "L")
+    assert made.size == (100, 75)
+    if mode in ("P", "RGBA", "CMYK", "LAB", "RGB"):
+        assert is_upright(made, 45 if mode == "CMYK" else 16)
+
+
+def _lab(im: Image.Image) -> Image.Image:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    made = ImageCms.profileToProfile(im, srgb, lab, outputMode="LAB")
+    assert made is not None
+    return made
+
+
+def swapping_profile() -> bytes:
+    """Return a profile whose red is blue:
+
+    sRGB's with two primaries exchanged, under another name.
+    """
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = made.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    return swapped.replace("sRGB".encode("utf-16-be"), "SWAP".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_profile_is_applied(mode: str) -> None:
+    flat = Image.new(mode, (100, 50), (255, 0, 0, 128)[: len(mode)])
+    made = one(encoded(flat, "PNG", icc_profile=swapping_profile()), format="png")
+    assert near(_pixel(made, (50, 25))[:3], (0, 0, 255), 3)
+
+
+def test_a_profile_is_not_passed_on_and_a_broken_one_is_ignored() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for bytes_ in (profile, profile[:40], b"not a profile"):
+        made = one(encoded(corners(), "PNG", icc_profile=bytes_))
+        assert "icc_profile" not in made.info
+        assert is_upright(made)
+
+
+def test_metadata_never_reaches_a_variant() -> None:
+    secret = exif(t270="CANARY", t315="CANARY")
+    jpeg = encoded(corners(), exif=secret, comment=b"CANARY")
+    png = encoded(corners(40, 30), "PNG", exif=secret)
+    for data in (jpeg, png):
+        for kind in ("jpeg", "png", "webp"):
+            for width in (20, 4000):
+                made = make(data, v={"width": width, "format": kind})["v"]
+                assert b"CANARY" not in made.data
+                assert not opened(made.data).getexif()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", Reason.EMPTY_FILE),
+        (b"text named .jpg", Reason.UNSUPPORTED_FORMAT),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Reason.UNSUPPORTED_FORMAT),
+        (b"\xff\xd8\xff", Reason.CORRUPT_IMAGE),
+        (b"GIF89a", Reason.CORRUPT_IMAGE),
+        (encoded(corners())[:-2000], Reason.TRUNCATED_IMAGE),
+        (encoded(corners(), "PNG")[:-300], Reason.TRUNCATED_IMAGE),
+    ],
+)
+def test_what_is_no_image_is_rejected_with_a_reason(data: bytes, reason: Reason) -> None:
+    with pytest.raises(Rejected) as caught:
+        one(data)
+    assert caught.value.reason is reason
+    assert caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
+def test_a_picture_over_the_limit_is_refused_on_its_header(kind: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        one(encoded(corners(), kind), Limits(max_pixels=100_000))
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "AVIF"])
+def test_an_animation_counts_its_frames_up_to_the_limit(kind: str) -> None:
+    frames = [corners(40, 30).rotate(turn) for turn in range(0, 60, 10)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert step(data).facts["frames"] == 6
+    with pytest.raises(Rejected) as caught:
+        one(data, Limits(max_frames=5))
+    assert caught.value.reason is Reason.TOO_MANY_FRAMES
+
+
+def test_what_needs_more_memory_than_there_is_is_refused_before_decoding() -> None:
+    with pytest.raises(Rejected) as caught:
+        one(encoded(corners(), "PNG"), Limits(max_decoded_bytes=100_000))
+    assert caught.value.reason is Reason.MEMORY_LIMIT
+
+
+def test_thousands_of_scans_are_refused_before_decoding() -> None:
+    """A progressive JPEG whose last scan is repeated: each one costs a pass over all pixels."""
+    data = encoded(corners(2000, 2000), progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    bomb = data[:-2] + data[scan:-2] * 2000 + data[-2:]
+    with pytest.raises(Rejected) as caught:
+        one(bomb)
+    assert caught.value.reason is Reason.TIME_LIMIT
+
+
+def test_a_good_png_survives_a_bomb_in_its_texts() -> None:
+    from PIL import PngImagePlugin
+
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("comment", "0" * 20_000_000, zip=True)
+    assert is_upright(one(encoded(corners(), "PNG", pnginfo=texts)))
+
+
+def test_filters_change_their_own_step_only() -> None:
+    wanted: dict[str, dict[str, Any]] = {
+        "plain": {"variants": {"a": {"width": 100}}},
+        "grey": {"filters": [{"greyscale": None}], "variants": {"b": {"width": 100}}},
+    }
+    made = image.make(encoded(corners()), wanted, LIMITS)
+    assert is_upright(opened(made["plain"].variants["a"].data))
+    red, green, blue = colours_of(opened(made["grey"].variants["b"].data))[0]
+    assert max(red, green, blue) - min(red, green, blue) <= 4
+
+
+def test_a_filter_leaves_transparency_alone() -> None:
+    clear = Image.new("RGBA", (100, 100), (200, 100, 50, 77))
+    settings: dict[str, Any] = {
+        "filters": [{"brightness": 1.2}],
+        "variants": {"v": {"width": 50, "format": "png"}},
+    }
+    made = opened(step(encoded(clear, "PNG"), **settings).variants["v"].data)
+    assert made.getchannel("A").getextrema() == (77, 77)
+
+
+def test_without_the_fast_resampler_the_pictures_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encoded(corners(), "PNG")
+    fast = one(data, format="png")
+    monkeypatch.setattr(resampling, "_resizer", None)
+    slow = one(data, format="png")
+    assert slow.size == fast.size
+    assert all(near(a, b, 2) for a, b in zip(colours_of(fast), colours_of(slow), strict=True))
+
+
+def _pixel(im: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
+    found = im.getpixel(at)
+    assert found is not None
+    return found if isinstance(found, tuple) else (int(found),)
