@@ -34,11 +34,19 @@ def register(app: typer.Typer) -> None:
     )
 
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Letters by id, which may be cut short.")]
-Step = Annotated[str | None, typer.Option(help="Only those of a step or function, such as enhance.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]…", help="Letters by id, which may be cut short.")
+]
+Step = Annotated[
+    str | None, typer.Option(help="Only those of a step or function, such as enhance.")
+]
 Error = Annotated[str | None, typer.Option(help="Only those whose error or reason contains this.")]
-Key = Annotated[str | None, typer.Option(help="Only those of one image, with or without the prefix.")]
-Queue = Annotated[str | None, typer.Option(help="Only those in one queue, such as enhance-dlq or rejected.")]
+Key = Annotated[
+    str | None, typer.Option(help="Only those of one image, with or without the prefix.")
+]
+Queue = Annotated[
+    str | None, typer.Option(help="Only those in one queue, such as enhance-dlq or rejected.")
+]
 
 
 def list_letters(
@@ -62,7 +70,7 @@ def list_letters(
     if not letters:
         render.err().print("no dead letters")
         return
-    render.out().print(view.table(letters, render.out().width))
+    words.put(view.table(letters, words.width()))
     render.err().print(f"{words.plural(len(letters), 'dead letter')}")
     render.err().print("[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq redrive")
 
@@ -75,6 +83,7 @@ def show(
 ) -> None:
     """Show one dead letter whole: why it failed, its message, where a redrive would send it."""
     from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
     from imgpipe.operate.dlq.route import route
 
     project, choice = _open(file, env, (id,))
@@ -83,8 +92,7 @@ def show(
     if json:
         render.print_json(view.letter_json(letter, way))
         return
-    for part in view.page(letter, way):
-        render.out().print(part)
+    words.put(*view.page(letter, way))
 
 
 def redrive(
@@ -94,9 +102,14 @@ def redrive(
     key: Key = None,
     queue: Queue = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also those that the same code and settings would reject again.")
+        bool,
+        typer.Option(
+            "--force", help="Also those that the same code and settings would reject again."
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go where; move nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go where; move nothing.")
+    ] = False,
     server_side: Annotated[
         bool, typer.Option("--server-side", help="Let SQS move whole queues by itself.")
     ] = False,
@@ -187,13 +200,17 @@ def _find(project: Project, choice: Choice) -> tuple[list[Letter], list[Home]]:
     return choose.chosen(letters, choice), homes
 
 
-def _routes(project: Project, letters: Iterable[Letter], *, force: bool) -> list[tuple[Letter, Route]]:
+def _routes(
+    project: Project, letters: Iterable[Letter], *, force: bool
+) -> list[tuple[Letter, Route]]:
     from imgpipe.operate.dlq import route
 
     return [(letter, route.chosen(project.graph, letter, force=force)) for letter in letters]
 
 
-def _redriven(project: Project, homes: list[Home], routes: list[tuple[Letter, Route]]) -> Iterator[Outcome]:
+def _redriven(
+    project: Project, homes: list[Home], routes: list[tuple[Letter, Route]]
+) -> Iterator[Outcome]:
     from imgpipe.operate.dlq.mover import redrive as run
 
     yield from run(project, homes, routes)
@@ -205,17 +222,25 @@ def _run(outcomes: Iterable[Outcome], total: int, what: str) -> list[Outcome]:
 
     console = render.err()
     return list(
-        track(outcomes, what, total=total, console=console, transient=True, disable=not console.is_terminal)
+        track(
+            outcomes,
+            what,
+            total=total,
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
     )
 
 
 def _show_plan(routes: list[tuple[Letter, Route]], json: bool) -> None:
     from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
 
     if json:
         render.print_json([view.letter_json(letter, way) for letter, way in routes])
     elif routes:
-        render.out().print(view.plan_table(routes))
+        words.put(view.plan_table(routes))
     else:
         render.err().print("no dead letters")
 
@@ -249,7 +274,9 @@ def _server_side(project: Project, choice: Choice) -> None:
 
     if choice.ids or choice.error or choice.key:
         raise errors.UsageError(
-            "--server-side", "SQS moves whole queues; it can't choose letters", hint="leave out --server-side"
+            "--server-side",
+            "SQS moves whole queues; it can't choose letters",
+            hint="leave out --server-side",
         )
     for home in server_side.movable(project, choice):
         _follow_move(lambda home=home: server_side.move(project, home, time.sleep))  # type: ignore[misc]
@@ -264,10 +291,14 @@ def _follow_move(move: Callable[[], Iterator[Any]]) -> None:
             total = "" if progress.total is None else f" of {progress.total:,}"
             status.update(f"{progress.queue}: {progress.moved:,}{total} moved")
             if progress.done:
-                render.err().print(f"{progress.queue}: {words.plural(progress.moved, 'letter')} moved by SQS")
+                render.err().print(
+                    f"{progress.queue}: {words.plural(progress.moved, 'letter')} moved by SQS"
+                )
 
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise errors.UsageError("this needs an answer", "there is no terminal to ask on", hint="add --yes")
+        raise errors.UsageError(
+            "this needs an answer", "there is no terminal to ask on", hint="add --yes"
+        )
     typer.confirm(question, abort=True, err=True)

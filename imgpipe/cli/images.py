@@ -46,7 +46,9 @@ def register(app: typer.Typer) -> None:
     )
 
 
-Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH…", help="Files, folders and globs.")]
+Paths = Annotated[
+    list[str] | None, typer.Argument(metavar="PATH…", help="Files, folders and globs.")
+]
 Key = Annotated[str, typer.Argument(help="The image's key, with or without the pipeline's prefix.")]
 
 
@@ -55,13 +57,18 @@ def upload(
     prefix: Annotated[
         str, typer.Option(help="Put the keys below this, inside the pipeline's own prefix.")
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the keys; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the keys; send nothing.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until each image is done, rejected or failed.")
     ] = False,
     timeout: Annotated[str, typer.Option(help="How long to wait for an image at most.")] = "5m",
     abort_stale: Annotated[
-        bool, typer.Option("--abort-stale", help="Abort unfinished uploads that are no longer under way.")
+        bool,
+        typer.Option(
+            "--abort-stale", help="Abort unfinished uploads that are no longer under way."
+        ),
     ] = False,
     older_than: Annotated[
         str, typer.Option(help="With --abort-stale: how long ago the last part came.")
@@ -82,7 +89,9 @@ def upload(
     named = paths or []
     sources.refuse_collisions(named)
     if not named and not abort_stale:
-        raise errors.UsageError("upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait")
+        raise errors.UsageError(
+            "upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait"
+        )
     if dry_run:
         _dry_run(named, prefix, env, file, json)
         return
@@ -139,10 +148,14 @@ def _abort_stale(project: Project, below: str, older_than_s: float) -> None:
             f"aborted: {render.safe(upload_.key)} [dim]({render.size(upload_.size)}, last part {last})[/]",
             soft_wrap=True,
         )
-    render.err().print(f"{words.plural(count, 'unfinished upload')} aborted, {render.size(size)} freed")
+    render.err().print(
+        f"{words.plural(count, 'unfinished upload')} aborted, {render.size(size)} freed"
+    )
 
 
-def _upload(project: Project, named: list[str], below: str, timeout_s: float | None, json: bool) -> None:
+def _upload(
+    project: Project, named: list[str], below: str, timeout_s: float | None, json: bool
+) -> None:
     from imgpipe.cli.views import upload as view
     from imgpipe.cli.views.json_list import JsonList
     from imgpipe.operate.upload import sources
@@ -194,9 +207,10 @@ def _tell(event: Sent | NotSent | Ended, listing: Any, *, waiting: bool) -> None
 
 def _conclude(tally: Any, prefix: str, *, show_table: bool) -> None:
     from imgpipe.cli.views import upload as view
+    from imgpipe.cli.views import words
 
     if show_table and tally.ends:
-        render.out().print(view.table(tally))
+        words.put(view.table(tally))
         if more := view.left_out(tally):
             render.err().print(more)
     render.err().print(view.summary(tally), soft_wrap=True)
@@ -209,10 +223,12 @@ def _conclude(tally: Any, prefix: str, *, show_table: bool) -> None:
 def download(
     key: Key,
     variant: Annotated[
-        str | None, typer.Option("--variant", "-v", help="A variant, such as thumb; the original otherwise.")
+        str | None,
+        typer.Option("--variant", "-v", help="A variant, such as thumb; the original otherwise."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A file or folder to write to.", dir_okay=True)
+        Path | None,
+        typer.Option("--out", "-o", help="A file or folder to write to.", dir_okay=True),
     ] = None,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
@@ -228,10 +244,15 @@ def download(
     with view.bar() as bar:
         task = bar.add_task(render.safe(target.name), total=None)
         size = verb.fetch(
-            project, found, target, lambda so_far, whole: bar.update(task, completed=so_far, total=whole)
+            project,
+            found,
+            target,
+            lambda so_far, whole: bar.update(task, completed=so_far, total=whole),
         )
     if json:
-        render.print_json({"path": str(target), "bucket": found.bucket, "key": found.key, "size": size})
+        render.print_json(
+            {"path": str(target), "bucket": found.bucket, "key": found.key, "size": size}
+        )
     else:
         render.out().print(f"{render.safe(target)} [dim]({render.size(size)})[/]", soft_wrap=True)
 
@@ -251,16 +272,20 @@ def show(
         render.print_json(row)
         return
     from imgpipe.cli.views import metadata as view
+    from imgpipe.cli.views import words
 
-    for part in view.show(row, project.graph.prefix):
-        render.out().print(part)
+    words.put(*view.show(row, project.graph.prefix))
 
 
 Status = Annotated[
     list[str] | None,
-    typer.Option(help="done, rejected, failed, in_flight or removed; may be given again. All but removed otherwise."),
+    typer.Option(
+        help="done, rejected, failed, in_flight or removed; may be given again. All but removed otherwise."
+    ),
 ]
-Moment = Annotated[str | None, typer.Option(help="A date, a time or an age: 2026-11-21, 2026-11-21T07:00, 3h.")]
+Moment = Annotated[
+    str | None, typer.Option(help="A date, a time or an age: 2026-11-21, 2026-11-21T07:00, 3h.")
+]
 
 
 def list_rows(
@@ -292,9 +317,10 @@ def list_rows(
                 listing.add(row)
         return
     from imgpipe.cli.views import metadata as view
+    from imgpipe.cli.views import words
 
-    for page in view.pages(found, render.out().width):
-        render.out().print(page)
+    for page in view.pages(found, words.width()):
+        words.put(page)
 
 
 def _statuses(wanted: list[str] | None) -> tuple[str, ...]:

@@ -49,9 +49,10 @@ def status(
     if json:
         render.print_json(found.as_json())
     else:
+        from imgpipe.cli.views import words
         from imgpipe.cli.views.status import page
 
-        render.out().print(page(found, _title(project)))
+        words.put(page(found, _title(project)))
     if check and not found.healthy:
         raise typer.Exit(errors.PENDING)
 
@@ -90,9 +91,12 @@ def watch(
 
 def logs(
     step: Annotated[
-        str | None, typer.Argument(metavar="[STEP]", help="A step or function; all of them otherwise.")
+        str | None,
+        typer.Argument(metavar="[STEP]", help="A step or function; all of them otherwise."),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is logged next.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is logged next.")
+    ] = False,
     since: Annotated[str, typer.Option(help="How far back: an age, a date or a time.")] = "10m",
     env: options.Env = options.LOCAL,
     file: LogFile = options.PIPELINE_FILE,

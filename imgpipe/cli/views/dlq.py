@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
-from imgpipe.operate.dlq.letters import Letter, parse
+from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.mover import Outcome
 from imgpipe.operate.dlq.route import NoWay, Route
 
@@ -25,7 +25,9 @@ def table(letters: Sequence[Letter], width: int) -> Table:
     """Return letters as a table; where there is room, with the queue and the receives."""
     if width >= 120:
         return _wide(letters)
-    made = render.table("id", "step", "key", "why", "since", "kept for")
+    made = words.table(
+        "id", "step", "key", "why", "since", "kept for", folds=("step", "key", "why")
+    )
     for letter in letters:
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
@@ -39,9 +41,8 @@ def table(letters: Sequence[Letter], width: int) -> Table:
 
 
 def _wide(letters: Sequence[Letter]) -> Table:
-    made = render.table(
-        "id", "queue", "step", "key", "error", "reason", "since", "kept for", "receives", right=("receives",)
-    )
+    columns = ("id", "queue", "step", "key", "error", "reason", "since", "kept for", "receives")
+    made = words.table(*columns, right=("receives",), folds=("step", "key", "reason"))
     for letter in letters:
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
@@ -58,7 +59,8 @@ def _wide(letters: Sequence[Letter]) -> Table:
 
 
 def _why(letter: Letter) -> str:
-    told = [text for text in (letter.error, letter.reason) if text]
+    named = letter.error if letter.error != REJECTED else ""
+    told = [text for text in (named, letter.reason) if text]
     return render.safe(": ".join(told) or "unknown: see the log")
 
 
@@ -164,10 +166,25 @@ def summary(outcomes: Iterable[Outcome]) -> str:
 
 def plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
     """Return where each letter would go."""
-    made = render.table("id", "step", "key", "why it failed", "would go to")
+    made = words.table(
+        "id",
+        "step",
+        "key",
+        "why it failed",
+        "would go to",
+        folds=("step", "key", "why it failed", "would go to"),
+    )
     for letter, route in routes:
-        way = f"[yellow]stays:[/] {render.safe(route.why)}" if isinstance(route, NoWay) else render.safe(route.branch)
+        way = (
+            f"[yellow]stays:[/] {render.safe(route.why)}"
+            if isinstance(route, NoWay)
+            else render.safe(route.branch)
+        )
         made.add_row(
-            letter.id[:ID_SHOWN], render.safe(letter.step), render.safe(letter.key or "-"), _why(letter), way
+            letter.id[:ID_SHOWN],
+            render.safe(letter.step),
+            render.safe(letter.key or "-"),
+            _why(letter),
+            way,
         )
     return made

@@ -15,7 +15,13 @@ from imgpipe.operate.times import iso
 _RUNTIME = re.compile(r"^(START|END|REPORT|INIT_START|EXTENSION|XRAY)\b")
 _BAD = re.compile(r"\[ERROR\]|Task timed out|Runtime exited|Traceback|\bCRITICAL\b")
 _COLOURS = ("cyan", "magenta", "green", "blue", "yellow", "bright_cyan", "bright_magenta")
-_EVENT_STYLES = {"failed": "red", "rejected": "yellow", "retrying": "yellow", "done": "green", "skipped": "dim"}
+_EVENT_STYLES = {
+    "failed": "red",
+    "rejected": "yellow",
+    "retrying": "yellow",
+    "done": "green",
+    "skipped": "dim",
+}
 _QUIET_FIELDS = frozenset({"message_id", "version_id", "request_id"})
 
 
@@ -47,7 +53,8 @@ def _text(text: str) -> str:
     told = parse(text)
     if told:
         return _fields(told)
-    shown = "\n    ".join(render.safe(part) for part in re.split(r"\r\n|\r|\n", text))
+    plain = text.replace("\t", "  ")
+    shown = "\n    ".join(render.safe(part) for part in re.split(r"\r\n|\r|\n", plain))
     if _RUNTIME.match(text):
         return f"[dim]{shown}[/]"
     return f"[red]{shown}[/]" if _BAD.search(text) else shown
@@ -59,10 +66,18 @@ def _fields(told: Mapping[str, Any]) -> str:
     style = _EVENT_STYLES.get(event, "bold")
     parts = [f"[{style}]{render.safe(event):<9}[/]"] if event else []
     fields = {name: value for name, value in told.items() if name != "event" and value is not None}
-    parts += [f"[dim]{name}=[/]{_value(value)}" for name, value in fields.items() if name not in _QUIET_FIELDS]
-    parts += [f"[dim]{name}={_value(value)}[/]" for name, value in fields.items() if name in _QUIET_FIELDS]
+    parts += [
+        f"[dim]{name}=[/]{_value(value)}"
+        for name, value in fields.items()
+        if name not in _QUIET_FIELDS
+    ]
+    parts += [
+        f"[dim]{name}={_value(value)}[/]" for name, value in fields.items() if name in _QUIET_FIELDS
+    ]
     return " ".join(parts)
 
 
 def _value(value: Any) -> str:
-    return render.safe(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    return render.safe(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    )

@@ -71,7 +71,12 @@ def _picture(facts: Mapping[str, Any]) -> str:
     width, height = facts.get("width"), facts.get("height")
     if not width or not height:
         return ""
-    told = [f"{width} x {height}", f"{width * height / 1e6:.1f} MP", facts.get("format", ""), facts.get("mode", "")]
+    told = [
+        f"{width} x {height}",
+        f"{width * height / 1e6:.1f} MP",
+        facts.get("format", ""),
+        facts.get("mode", ""),
+    ]
     if facts.get("frames"):
         told.append(words.plural(facts["frames"], "frame"))
     if facts.get("orientation"):
@@ -115,23 +120,39 @@ def _colours(facts: Mapping[str, Any]) -> str:
 
 
 def _variants(outputs: Mapping[str, Mapping[str, Any]]) -> Table:
-    made = render.table("variant", "size", "bytes", "format", "key", right=("size", "bytes"))
+    made = words.table(
+        "variant", "size", "bytes", "format", "key", right=("size", "bytes"), folds=("key",)
+    )
     return render.rows(
         made,
         (
-            (name, f"{it['width']} x {it['height']}", render.size(it["bytes"]), it["format"], it["key"])
+            (
+                name,
+                f"{it['width']} x {it['height']}",
+                render.size(it["bytes"]),
+                it["format"],
+                it["key"],
+            )
             for name, it in outputs.items()
         ),
     )
 
 
 def _steps(steps: Mapping[str, Mapping[str, Any]]) -> Table:
-    made = render.table("step", "status", "ms", "attempts", "error", right=("ms", "attempts"))
+    made = words.table(
+        "step", "status", "ms", "attempts", "error", right=("ms", "attempts"), folds=("error",)
+    )
     for name, step in steps.items():
         error = step.get("error") or {}
         told = ": ".join(str(error[part]) for part in ("class", "message") if error.get(part))
-        cells = ("" if step.get("ms") is None else f"{step['ms']:,}", step.get("attempts", ""), told)
-        made.add_row(render.safe(name), words.status(step["status"]), *(render.safe(cell) for cell in cells))
+        cells = (
+            "" if step.get("ms") is None else f"{step['ms']:,}",
+            step.get("attempts", ""),
+            told,
+        )
+        made.add_row(
+            render.safe(name), words.status(step["status"]), *(render.safe(cell) for cell in cells)
+        )
     return made
 
 
@@ -143,7 +164,9 @@ def _next(row: Mapping[str, Any], prefix: str) -> str:
         case "in_flight":
             return "imgpipe status"
         case "done" if row["outputs"]:
-            return words.command("imgpipe", "download", key, "--variant", next(iter(row["outputs"])))
+            return words.command(
+                "imgpipe", "download", key, "--variant", next(iter(row["outputs"]))
+            )
         case _:
             return ""
 
@@ -163,18 +186,22 @@ def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table | str
 def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
     """Return one table; where there is room, with the variants and the reason apart."""
     wide = width >= 120
-    columns = ["key", "status", "uploaded", "picture", "bytes"]
-    made = render.table(*columns, *(["variants", "reason"] if wide else ["notes"]), right=("bytes",))
+    notes = ("variants", "reason") if wide else ("notes",)
+    columns = ("key", "status", "uploaded", "picture", "bytes", *notes)
+    made = words.table(*columns, right=("bytes",), folds=("key", *notes))
     for row in rows:
         facts = row["facts"]
         when = from_iso(row["uploaded_at"])
-        variants, reason = render.safe(", ".join(row["outputs"])), render.safe(row.get("reason") or "")
+        variants, reason = (
+            render.safe(", ".join(row["outputs"])),
+            render.safe(row.get("reason") or ""),
+        )
         made.add_row(
             render.safe(row["key"]),
             words.status(row["status"]),
             words.short_time(when) if when else "",
             f"{facts['width']}x{facts['height']}" if facts.get("width") else "",
             render.size(row["size"]),
-            *([variants, reason] if wide else [reason or words.plural(len(row["outputs"]), "variant")]),
+            *((variants, reason) if wide else (reason or variants,)),
         )
     return made

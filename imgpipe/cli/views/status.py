@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-_ALARM_WORDS = {"OK": "OK", "ALARM": "in alarm", "INSUFFICIENT_DATA": "without data yet", "MISSING": "missing"}
+_ALARM_WORDS = {
+    "OK": "OK",
+    "ALARM": "in alarm",
+    "INSUFFICIENT_DATA": "without data yet",
+    "MISSING": "missing",
+}
 
 
 def page(found: Status, title: str) -> Group:
@@ -37,7 +42,7 @@ def _images(found: Status) -> str:
 
 
 def _steps(found: Status) -> Table:
-    made = render.table(
+    made = words.table(
         "step",
         "waiting",
         "in work",
@@ -63,7 +68,7 @@ def _steps(found: Status) -> Table:
             style = "yellow" if queue.name == "rejected" else "red"
             dead = _alert(queue, style) if queue.dead_letters else ""
             cells = ("", "", "", "") if queue.dead_letters else _queue_cells(queue)
-            made.add_row(f"[dim]{render.safe(queue.name)}[/]", *cells, dead)
+            made.add_row(f"[dim]{render.safe(queue.name.removesuffix('-dlq'))}[/]", *cells, dead)
     return made
 
 
@@ -103,13 +108,11 @@ def _alert(queue: QueueState | None, style: str) -> str:
 def _rest(found: Status) -> Iterator[str]:
     yield f"[dim]calls, errors and throttled: the last {MINUTES} minutes{_running(found)}[/]"
     yield f"alarms  {_alarms(found.alarms)}"
-    for address in found.unconfirmed:
-        yield (
-            f"[yellow]unconfirmed[/]  {render.safe(address.address)} must confirm before it hears of "
-            f"{render.safe(address.topic)}: by the link in the mail it was sent"
-        )
+    if found.unconfirmed:
+        names = ", ".join(dict.fromkeys(it.address for it in found.unconfirmed))
+        yield f"mail    [yellow]unconfirmed:[/] {render.safe(names)} [dim](by the link in the mail they got)[/]"
     for fault in found.faults:
-        yield f"[red]wrong[/]  {render.safe(fault.what)}  [cyan]{render.safe(fault.hint)}[/]"
+        yield f"[red]wrong[/]   {render.safe(fault.what)}  [cyan]{render.safe(fault.hint)}[/]"
 
 
 def _running(found: Status) -> str:

@@ -30,6 +30,7 @@ class Tally:
     sent: int = 0
     sent_bytes: int = 0
     resumed_bytes: int = 0
+    last_sent: float = 0.0
     not_sent: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     shown_done: list[Ended] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Tally:
                 self.sent += 1
                 self.sent_bytes += event.size
                 self.resumed_bytes += event.resumed
+                self.last_sent = time.monotonic()
             case NotSent():
                 self.not_sent += 1
             case Ended():
@@ -49,7 +51,9 @@ class Tally:
 
     def _keep(self, image: Ended) -> None:
         kept, most = (
-            (self.shown_done, MOST_DONE) if image.status == "done" else (self.shown_others, MOST_OTHERS)
+            (self.shown_done, MOST_DONE)
+            if image.status == "done"
+            else (self.shown_others, MOST_OTHERS)
         )
         if len(kept) < most:
             kept.append(image)
@@ -61,8 +65,15 @@ class Tally:
 
 def bar() -> Progress:
     """Return a progress bar on stderr; it shows nothing where stderr is no terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
-    from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     return Progress(
         SpinnerColumn(),
@@ -119,19 +130,33 @@ def not_sent_json(item: NotSent) -> dict[str, Any]:
 
 def summary(tally: Tally) -> str:
     """Return the last line: what was sent at what rate, and how the images ended."""
-    seconds = max(time.monotonic() - tally.started, 0.001)
+    seconds = max(tally.last_sent - tally.started, 0.001)
     rate = render.size((tally.sent_bytes - tally.resumed_bytes) / seconds)
-    took = f"{render.size(tally.sent_bytes)} in {seconds:.1f} s"
-    parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took} ({rate}/s)"]
+    took = (
+        f"{render.size(tally.sent_bytes)} in {seconds:.1f} s ({rate}/s)"
+        if tally.sent
+        else "nothing sent"
+    )
+    parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took}"]
     parts += [f"{count:,} {words.status(status)}" for status, count in sorted(tally.ends.items())]
     if tally.not_sent:
         parts.append(f"[red]{tally.not_sent:,} not uploaded[/]")
+    if tally.ends:
+        parts.append(f"{time.monotonic() - tally.started:.1f} s in all")
     return " · ".join(parts)
 
 
 def table(tally: Tally) -> Table:
     """Return the images as a table: those that need attention last, where the eye rests."""
-    made = render.table("key", "status", "ms", "variants", "reason", right=("ms",))
+    made = words.table(
+        "key",
+        "status",
+        "ms",
+        "variants",
+        "reason",
+        right=("ms",),
+        folds=("key", "variants", "reason"),
+    )
     for image in [*sorted(tally.shown_done, key=lambda it: it.key), *tally.shown_others]:
         made.add_row(
             render.safe(image.key),

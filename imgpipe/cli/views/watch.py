@@ -41,10 +41,14 @@ class Chart:
         from rich.console import Group
 
         latest = self._samples[-1]
-        colours = dict(zip(latest.depths, _COLOURS * (len(latest.depths) // len(_COLOURS) + 1), strict=False))
+        colours = dict(
+            zip(latest.depths, _COLOURS * (len(latest.depths) // len(_COLOURS) + 1), strict=False)
+        )
         room = max(8, height - len(colours) - 6)
         dead = f"[red]{latest.dead:,} dead letters[/]" if latest.dead else "[dim]no dead letters[/]"
-        head = f"[bold]{render.safe(self._title)}[/]  messages in queues  {dead}  [dim]Ctrl-C ends[/]"
+        head = (
+            f"[bold]{render.safe(self._title)}[/]  messages in queues  {dead}  [dim]Ctrl-C ends[/]"
+        )
         return Group(head, self._chart(width, room, colours), self._legend(colours))
 
     def _chart(self, width: int, height: int, colours: Mapping[str, str]) -> Text:
@@ -60,12 +64,18 @@ class Chart:
         for name, colour in colours.items():
             most = max(sample.depths.get(name, 0) for sample in self._samples)
             numbers = (latest.depths[name], latest.in_flight[name], most)
-            made.add_row(f"[{colour}]━━[/]", render.safe(name), *(f"{number:,}" for number in numbers))
+            made.add_row(
+                f"[{colour}]━━[/]", render.safe(name), *(f"{number:,}" for number in numbers)
+            )
         return made
 
 
 def plot(
-    series: Mapping[str, Sequence[int]], colours: Mapping[str, str], interval_s: float, width: int, height: int
+    series: Mapping[str, Sequence[int]],
+    colours: Mapping[str, str],
+    interval_s: float,
+    width: int,
+    height: int,
 ) -> str:
     """Return lines of a chart, with colours as terminal codes; the last value of each series is now."""
     import plotext
@@ -80,7 +90,9 @@ def plot(
     count = max(len(values) for values in series.values())
     seconds = [(number - count + 1) * interval_s for number in range(count)]
     for name, values in series.items():
-        signal = figure.signal(seconds, list(values), marker=plotext.marker("braille", colours[name]))
+        signal = figure.signal(
+            seconds, list(values), marker=plotext.marker("braille", colours[name])
+        )
         signal.lines()
         figure.draw(signal)
     _rulers(figure, max((max(values) for values in series.values()), default=0), seconds[0])
@@ -94,4 +106,6 @@ def _rulers(figure: Any, highest: int, first_s: float) -> None:
     figure.ruler("y").ticks(ticks, [f"{tick:,}" for tick in ticks])
     span = min(first_s, -1.0)
     figure.ruler("x").lim(span, 0)
-    figure.ruler("x").ticks([span, span / 2, 0], [f"{render.age(-span)} ago", f"{render.age(-span / 2)} ago", "now"])
+    figure.ruler("x").ticks(
+        [span, span / 2, 0], [f"{render.age(-span)} ago", f"{render.age(-span / 2)} ago", "now"]
+    )

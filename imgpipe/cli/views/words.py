@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+PIPE_WIDTH = 10_000
+"""A table in a pipe is as wide as it wants to be: one row, one line, for grep and awk."""
 
 STATUS_STYLES = {
     "done": "green",
@@ -45,3 +53,30 @@ def short_time(when: datetime) -> str:
     local = when.astimezone()
     today = local.date() == datetime.now(UTC).astimezone().date()
     return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")
+
+
+def put(*parts: RenderableType) -> None:
+    """Print on stdout; in a pipe, nothing is wrapped."""
+    console = render.out()
+    before = console.width
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    try:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+    finally:
+        console.width = before
+
+
+def width() -> int:
+    """Return how wide what is printed on stdout may be."""
+    return render.out().width if render.out().is_terminal else PIPE_WIDTH
+
+
+def table(*columns: str, right: tuple[str, ...] = (), folds: tuple[str, ...] = ()) -> Table:
+    """Return an empty table in which only the columns in `folds` are broken where room is short."""
+    made = render.table(*columns, right=right)
+    made.padding = (0, 1, 0, 0)
+    for name, column in zip(columns, made.columns, strict=True):
+        column.no_wrap = name not in folds
+    return made
