@@ -113,7 +113,7 @@ def build(
 
 
 def partition_of(region: str) -> str:
-    """Return the part of AWS that a Region is in. China's has other host names: `rules` refuse it."""
+    """Return the part of AWS that a Region is in. China's has other hosts: `rules` refuse it."""
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
