@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("studio")]
 VARIANTS = {"thumb", "enhanced", "medium", "large"}
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_a_photograph_becomes_its_variants_and_a_row(studio: Pipeline, tmp_path: Path) -> None:
     [image] = studio.run("upload", DEMO / "picos.jpg", "--wait", "--json").json
 
@@ -23,7 +27,7 @@ def test_a_photograph_becomes_its_variants_and_a_row(studio: Pipeline, tmp_path:
     assert set(image["outputs"]) == VARIANTS
     out = tmp_path / "thumb.jpg"
     studio.run("download", "picos.jpg", "--variant", "thumb", "--out", out)
-    assert Image.open(out).size == (200, 200)
+    assert size_of(out) == (200, 200)
 
 
 def test_a_picture_that_lies_on_its_side_is_turned_upright_and_loses_its_position(
@@ -34,10 +38,11 @@ def test_a_picture_that_lies_on_its_side_is_turned_upright_and_loses_its_positio
     out = tmp_path / "large.jpg"
     studio.run("download", "side/picos.jpg", "--variant", "large", "--out", out)
 
-    assert Image.open(out).size == (1600, 1200)
+    assert size_of(out) == (1600, 1200)
     assert (row["facts"]["width"], row["facts"]["height"]) == (3264, 2448)
     assert "gps" not in str(row).lower()
-    assert not Image.open(out).getexif()
+    with Image.open(out) as large:
+        assert not large.getexif()
 
 
 def test_every_real_photograph_is_done(studio: Pipeline) -> None:
@@ -137,4 +142,4 @@ def test_process_makes_the_same_variants_without_a_cloud(tmp_path: Path) -> None
     made = {path.name for path in (tmp_path / "out").rglob("*.jpg")}
     assert len(made) == len(VARIANTS), (image, made)
     for path in (tmp_path / "out").rglob("*.jpg"):
-        assert Image.open(io.BytesIO(path.read_bytes())).format == "JPEG"
+        assert max(size_of(path)) <= 1600
