@@ -23,6 +23,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imgpipe.local import lifecycle
+
 pytestmark = pytest.mark.slow
 
 BUCKET, PLAIN, TABLE, FUNCTION = "kill-uploads", "kill-plain", "kill-rows", "kill-echo"
@@ -53,8 +55,11 @@ class Cloud:
         subprocess.run([sys.executable, "-c", code, str(self.folder)], check=True)
 
     def kill(self) -> None:
-        os.kill(self.lock["pid"], signal.SIGKILL)
         self.serving.clear()
+        os.kill(self.lock["pid"], signal.SIGKILL)
+        deadline = time.monotonic() + DEADLINE_S
+        while lifecycle.status(self.folder) is not None:
+            assert time.monotonic() < deadline, "it outlives kill -9"
 
     def client(self, service: str) -> Any:
         lock = self.lock

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from imgpipe.operate.dlq import find, mover, queues, route
-from imgpipe.operate.dlq.mover import Outcome
-from imgpipe.operate.project import Project
 from tests.sqs_fake import FakeSqs
 from tests.studio import s3_event, sns_envelope, studio
 
-MOVING = {"send_message", "delete_message", "receive_message", "invoke", "change_message_visibility_batch"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgpipe.operate.dlq.mover import Outcome
+    from imgpipe.operate.project import Project
+
+MOVING = {
+    "send_message",
+    "delete_message",
+    "receive_message",
+    "invoke",
+    "change_message_visibility_batch",
+}
 
 
 class Killed(BaseException):
@@ -81,11 +90,23 @@ class World:
         self.sqs, self.functions = FakeSqs(), Functions()
         graph = studio().graph
         place = graph.place
-        self.dead = {name: place.queue_url(graph.queues[name]) for name in ("enhance-dlq", "thumbs-dlq")}
+        self.dead = {
+            name: place.queue_url(graph.queues[name]) for name in ("enhance-dlq", "thumbs-dlq")
+        }
         self.queue = place.queue_url(graph.queues["enhance"])
         for number in range(count):
-            self.sqs.put(self.dead["enhance-dlq"], json.dumps(sns_envelope(s3_event(f"incoming/{number}.jpg"))))
-            event = {"Records": [{"EventSource": "aws:sns", "Sns": sns_envelope(s3_event(f"incoming/{number}.jpg"))}]}
+            self.sqs.put(
+                self.dead["enhance-dlq"],
+                json.dumps(sns_envelope(s3_event(f"incoming/{number}.jpg"))),
+            )
+            event = {
+                "Records": [
+                    {
+                        "EventSource": "aws:sns",
+                        "Sns": sns_envelope(s3_event(f"incoming/{number}.jpg")),
+                    }
+                ]
+            }
             record = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
             self.sqs.put(self.dead["thumbs-dlq"], json.dumps(record))
         self.count = 2 * count
@@ -108,7 +129,11 @@ class World:
 def redrive(project: Project) -> list[Outcome]:
     homes = queues.homes(project.graph)
     letters = find.letters(project, homes)
-    return list(mover.redrive(project, homes, [(letter, route.route(project.graph, letter)) for letter in letters]))
+    return list(
+        mover.redrive(
+            project, homes, [(letter, route.route(project.graph, letter)) for letter in letters]
+        )
+    )
 
 
 def statuses(outcomes: Sequence[Outcome]) -> Counter[str]:
@@ -118,7 +143,11 @@ def statuses(outcomes: Sequence[Outcome]) -> Counter[str]:
 def test_every_letter_goes_to_the_branch_that_failed_and_leaves_its_queue() -> None:
     world = World(25)
     assert statuses(redrive(world.project())) == {"moved": 50}
-    assert (len(world.sqs.bodies(world.queue)), len(world.functions.events), world.left) == (25, 25, 0)
+    assert (len(world.sqs.bodies(world.queue)), len(world.functions.events), world.left) == (
+        25,
+        25,
+        0,
+    )
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
