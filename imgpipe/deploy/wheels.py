@@ -100,13 +100,13 @@ def fetch(pins: Sequence[Pin], wanted: Abi) -> Files:
         folder = Path(name)
         requirements, into = folder / "requirements.txt", folder / "files"
         requirements.write_text("".join(f"{pin.requirement()}\n" for pin in pins))
-        _pip(_arguments(requirements, into, wanted), pins)
+        _pip(arguments(requirements, into, wanted), pins)
         found = (path for path in into.rglob("*") if path.is_file())
         named = ((path.relative_to(into).as_posix(), path) for path in found)
         return {name: path.read_bytes() for name, path in named if shipped(name)}
 
 
-def _arguments(requirements: Path, into: Path, wanted: Abi) -> list[str]:
+def arguments(requirements: Path, into: Path, wanted: Abi) -> list[str]:
     platforms = [part for tag in GLIBC for part in ("--platform", f"{tag}_{wanted.machine}")]
     return [
         *("install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"),
