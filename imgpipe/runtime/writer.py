@@ -113,7 +113,7 @@ def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:
 
 def _tidy(keys: Sequence[str], store: Store, settings: Settings) -> None:
     bodies = [{"v": 1, "kind": "outputs", "keys": some} for some in results.chunks(keys)]
-    if bodies:
+    if bodies and settings.tidy_queue_url:  # a pipeline without a tidy step keeps them
         store.send(settings.tidy_queue_url, [Outgoing(results.dumps(body)) for body in bodies])
 
 
