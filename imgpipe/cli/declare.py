@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imgpipe.deploy.problems import Problem
     from imgpipe.deploy.templates import Template
 
+PANEL = "Declare"
 ACCOUNT, REGION = "123456789012", "us-east-1"
 """In drawings, where no cloud is asked for the real ones."""
 
@@ -44,12 +45,11 @@ As = Annotated[Format, typer.Option("--format", help="How to draw it.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(validate)
-    app.command()(schema)
-    app.command()(init)
+    for command in (init, validate, schema):
+        app.command(rich_help_panel=PANEL)(command)
     export = typer.Typer(help="Write the pipeline in another form.", no_args_is_help=True)
     export.command("graph")(graph)
-    app.add_typer(export, name="export")
+    app.add_typer(export, name="export", rich_help_panel=PANEL)
 
 
 def validate(

@@ -18,7 +18,7 @@ from imgpipe.deploy.names import DLQ_ENDING
 from imgpipe.deploy.resources import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgpipe.deploy.graph import Graph
 
@@ -184,17 +184,3 @@ def _by_arn(graph: Graph) -> dict[str, Key]:
 
 def _listed(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
-
-
-def reachable(edges: Iterable[Edge], start: Key | str) -> set[Key | str]:
-    """Return what can be reached from `start` along `edges`."""
-    following: dict[Key | str, set[Key | str]] = {}
-    for edge in edges:
-        following.setdefault(edge.source, set()).add(edge.target)
-    seen: set[Key | str] = set()
-    waiting = [start]
-    while waiting:
-        fresh = following.get(waiting.pop(), set()) - seen
-        seen |= fresh
-        waiting.extend(fresh)
-    return seen
