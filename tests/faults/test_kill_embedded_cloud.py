@@ -4,110 +4,34 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
-import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imgpipe.local import lifecycle
+from tests.faults.cloud import DEADLINE_S, Cloud, allow, bodies, make_queue, until
 
 pytestmark = pytest.mark.slow
 
 BUCKET, PLAIN, TABLE, FUNCTION = "kill-uploads", "kill-plain", "kill-rows", "kill-echo"
 KILLS, ACCEPTED_BETWEEN_KILLS, WRITERS = 4, (60, 140), 3
-DEADLINE_S = 60.0
-
-
-class Cloud:
-    """An embedded cloud in a folder, whichever process and port serves it at the moment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.lock: dict[str, Any] = {}
-        self.serving = threading.Event()
-        self._clients: dict[tuple[str, str], Any] = {}
-
-    def start(self) -> None:
-        self._lifecycle("ensure")
-        self.lock = json.loads((self.folder / ".imgpipe" / "cloud.json").read_text())
-        self.serving.set()
-
-    def stop(self) -> None:
-        self._lifecycle("stop")
-
-    def _lifecycle(self, call: str) -> None:
-        """In a process of its own, as the command line does it, so that the server is no child of the tests."""
-        code = f"import pathlib, sys; from imgpipe.local import lifecycle; lifecycle.{call}(pathlib.Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", code, str(self.folder)], check=True)
-
-    def kill(self) -> None:
-        self.serving.clear()
-        os.kill(self.lock["pid"], signal.SIGKILL)
-        deadline = time.monotonic() + DEADLINE_S
-        while lifecycle.status(self.folder) is not None:
-            assert time.monotonic() < deadline, "it outlives kill -9"
-
-    def client(self, service: str) -> Any:
-        lock = self.lock
-        key = (service, lock["endpoint"])
-        if key not in self._clients:
-            self._clients[key] = boto3.client(
-                service,
-                endpoint_url=lock["endpoint"],
-                region_name=lock["region"],
-                aws_access_key_id=lock["access_key"],
-                aws_secret_access_key=lock["secret_key"],
-                config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=20),
-            )
-        return self._clients[key]
-
-    def queue(self, name: str) -> str:
-        url: str = self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
-        return url
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path)
-    cloud.start()
-    try:
-        yield cloud
-    finally:
-        cloud.stop()
-
-
-def allow(service: str, action: str, arn: str) -> str:
-    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": arn}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def make_queue(cloud: Cloud, name: str, service: str = "sns.amazonaws.com", **attributes: str) -> str:
-    sqs = cloud.client("sqs")
-    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": allow(service, "sqs:SendMessage", arn)})
-    return arn
 
 
 def make_function(cloud: Cloud) -> str:
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
     iam = cloud.client("iam")
     role = iam.create_role(
-        RoleName="kill-role", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        RoleName="kill-role",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )["Role"]["Arn"]
     grant = {"Effect": "Allow", "Action": ["sqs:SendMessage", "logs:*"], "Resource": "*"}
     iam.put_role_policy(
@@ -139,7 +63,9 @@ def make_everything(cloud: Cloud) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     topic = sns.create_topic(Name="kill-uploaded")["TopicArn"]
     sns.set_topic_attributes(
-        TopicArn=topic, AttributeName="Policy", AttributeValue=allow("s3.amazonaws.com", "sns:Publish", topic)
+        TopicArn=topic,
+        AttributeName="Policy",
+        AttributeValue=allow("s3.amazonaws.com", "sns:Publish", topic),
     )
     events, done = make_queue(cloud, "kill-events"), make_queue(cloud, "kill-done")
     make_queue(cloud, "kill-work")
@@ -190,7 +116,8 @@ class Writers:
         self._more = threading.Condition()
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._write, args=(random.Random(seed + number),)) for number in range(WRITERS)
+            threading.Thread(target=self._write, args=(random.Random(seed + number),))
+            for number in range(WRITERS)
         ]
         self.faults: list[BaseException] = []
 
@@ -211,7 +138,15 @@ class Writers:
             assert self._more.wait_for(lambda: self.accepted.count >= wanted, DEADLINE_S)
 
     def _write(self, dice: random.Random) -> None:
-        actions = [self._upload, self._upload, self._overwrite, self._remove, self._send, self._take, self._row]
+        actions = [
+            self._upload,
+            self._upload,
+            self._overwrite,
+            self._remove,
+            self._send,
+            self._take,
+            self._row,
+        ]
         while not self._stop.is_set():
             self.cloud.serving.wait(DEADLINE_S)
             try:
@@ -245,7 +180,9 @@ class Writers:
 
     def _send(self, _dice: random.Random) -> None:
         name = uuid.uuid4().hex
-        self.cloud.client("sqs").send_message(QueueUrl=self.cloud.queue("kill-work"), MessageBody=name)
+        self.cloud.client("sqs").send_message(
+            QueueUrl=self.cloud.queue("kill-work"), MessageBody=name
+        )
         self.accepted.sent.add(name)
 
     def _take(self, _dice: random.Random) -> None:
@@ -260,22 +197,6 @@ class Writers:
         self.accepted.rows.pop(key, None)
         self.cloud.client("dynamodb").put_item(TableName=TABLE, Item=item)
         self.accepted.rows[key] = value
-
-
-def until(found: Callable[[], set[str]], wanted: set[str]) -> set[str]:
-    """Collect what `found` returns until all that is wanted was seen, or time is up."""
-    seen: set[str] = set()
-    deadline = time.monotonic() + DEADLINE_S
-    while not wanted <= seen and time.monotonic() < deadline:
-        seen |= found()
-    return seen
-
-
-def bodies(cloud: Cloud, queue: str) -> list[str]:
-    answer = cloud.client("sqs").receive_message(
-        QueueUrl=cloud.queue(queue), MaxNumberOfMessages=10, VisibilityTimeout=3600, WaitTimeSeconds=1
-    )
-    return [message["Body"] for message in answer.get("Messages", ())]
 
 
 def version_of(event: Any) -> str:
@@ -308,7 +229,10 @@ def test_what_was_accepted_outlives_kills_at_random_moments(cloud: Cloud) -> Non
 
     dynamodb = cloud.client("dynamodb")
     for key, value in accepted.rows.items():
-        assert dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": key}})["Item"]["value"]["S"] == value
+        assert (
+            dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": key}})["Item"]["value"]["S"]
+            == value
+        )
 
     left = until(lambda: set(bodies(cloud, "kill-work")), accepted.sent - accepted.deleted)
     assert accepted.sent - accepted.deleted <= left
@@ -316,13 +240,18 @@ def test_what_was_accepted_outlives_kills_at_random_moments(cloud: Cloud) -> Non
 
     wanted = set(accepted.versions)
     announced = until(
-        lambda: {version_of(json.loads(json.loads(body)["Message"])) for body in bodies(cloud, "kill-events")},
+        lambda: {
+            version_of(json.loads(json.loads(body)["Message"]))
+            for body in bodies(cloud, "kill-events")
+        },
         wanted,
     )
     assert wanted <= announced
     invoked = until(
         lambda: {
-            version_of(json.loads(json.loads(body)["responsePayload"]["Records"][0]["Sns"]["Message"]))
+            version_of(
+                json.loads(json.loads(body)["responsePayload"]["Records"][0]["Sns"]["Message"])
+            )
             for body in bodies(cloud, "kill-done")
         },
         wanted,
@@ -340,7 +269,9 @@ def test_dead_letters_and_messages_in_flight_outlive_a_kill(cloud: Cloud) -> Non
         sqs.send_message(QueueUrl=cloud.queue("source"), MessageBody=f"bad {number}")
         sqs.send_message(QueueUrl=cloud.queue("held"), MessageBody=f"held {number}")
     taken = sqs.receive_message(QueueUrl=cloud.queue("held"), MaxNumberOfMessages=5)["Messages"]
-    while sqs.receive_message(QueueUrl=cloud.queue("source"), MaxNumberOfMessages=10).get("Messages"):
+    while sqs.receive_message(QueueUrl=cloud.queue("source"), MaxNumberOfMessages=10).get(
+        "Messages"
+    ):
         pass
 
     cloud.kill()
@@ -349,11 +280,15 @@ def test_dead_letters_and_messages_in_flight_outlive_a_kill(cloud: Cloud) -> Non
     sqs = cloud.client("sqs")
     found = until(lambda: set(bodies(cloud, "letters")), {f"bad {number}" for number in range(12)})
     assert found == {f"bad {number}" for number in range(12)}
-    counts = sqs.get_queue_attributes(QueueUrl=cloud.queue("held"), AttributeNames=["All"])["Attributes"]
+    counts = sqs.get_queue_attributes(QueueUrl=cloud.queue("held"), AttributeNames=["All"])[
+        "Attributes"
+    ]
     assert counts["ApproximateNumberOfMessagesNotVisible"] == "5"
     for message in taken:
         sqs.change_message_visibility(
-            QueueUrl=cloud.queue("held"), ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            QueueUrl=cloud.queue("held"),
+            ReceiptHandle=message["ReceiptHandle"],
+            VisibilityTimeout=0,
         )
     every = {f"held {number}" for number in range(12)}
     assert until(lambda: set(bodies(cloud, "held")), every) == every

@@ -24,7 +24,9 @@ def arn(name: str) -> str:
 
 
 def invocation(number: int, function: str = "f") -> Invocation:
-    return Invocation(id=f"id-{number}", function=arn(function), event={"n": number}, accepted=time.time())
+    return Invocation(
+        id=f"id-{number}", function=arn(function), event={"n": number}, accepted=time.time()
+    )
 
 
 @pytest.fixture
@@ -72,7 +74,9 @@ def test_a_throttle_is_no_attempt(journal: Journal) -> None:
     function = Function(THROTTLED, THROTTLED, THROTTLED, THROTTLED, FAILED, FAILED)
     told: list[tuple[int, str]] = []
     invocations = Invocations(
-        journal, function, conclude=lambda _i, _o, attempts, condition: told.append((attempts, condition))
+        journal,
+        function,
+        conclude=lambda _i, _o, attempts, condition: told.append((attempts, condition)),
     )
     invocations.start()
     invocations.accept(invocation(1))
@@ -82,7 +86,9 @@ def test_a_throttle_is_no_attempt(journal: Journal) -> None:
     assert len(function.seen) == 7
 
 
-def test_an_event_in_the_middle_of_its_run_starts_again_after_a_crash(journal: Journal, tmp_path: Path) -> None:
+def test_an_event_in_the_middle_of_its_run_starts_again_after_a_crash(
+    journal: Journal, tmp_path: Path
+) -> None:
     entered, let_go = threading.Event(), threading.Event()
 
     def never_ends(_made: Invocation, _attempts: int) -> Outcome:
@@ -126,7 +132,9 @@ def test_a_slow_function_does_not_keep_another_waiting(journal: Journal) -> None
             let_go.wait(DEADLINE_S)
         return Outcome()
 
-    invocations = Invocations(journal, slow_or_quick, concurrency=lambda _: 5, conclude=lambda *_: None)
+    invocations = Invocations(
+        journal, slow_or_quick, concurrency=lambda _: 5, conclude=lambda *_: None
+    )
     invocations.start()
     for number in range(50):
         invocations.accept(invocation(number, "slow"))

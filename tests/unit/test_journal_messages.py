@@ -17,7 +17,9 @@ KEY = ("000000000000", "eu-west-1", "http://127.0.0.1/000000000000/q")
 
 operations = st.lists(
     st.tuples(
-        st.sampled_from(["send", "receive", "delete", "keep", "move", "pop", "insert", "assign", "purge"]),
+        st.sampled_from(
+            ["send", "receive", "delete", "keep", "move", "pop", "insert", "assign", "purge"]
+        ),
         st.integers(0, 9),
     ),
     max_size=25,

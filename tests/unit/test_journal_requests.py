@@ -13,7 +13,12 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
 def request(
-    service: str, method: str = "POST", path: str = "/", target: str = "", query: str = "", **headers: str
+    service: str,
+    method: str = "POST",
+    path: str = "/",
+    target: str = "",
+    query: str = "",
+    **headers: str,
 ) -> Request:
     credential = f"AWS4-HMAC-SHA256 Credential=AKID/20261121/eu-west-1/{service}/aws4_request, SignedHeaders=host"
     named = {"authorization": credential, "x-amz-target": target, **headers}
@@ -21,7 +26,9 @@ def request(
         "method": method,
         "path": path,
         "query_string": query.encode(),
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items()],
+        "headers": [
+            (name.replace("_", "-").encode(), value.encode()) for name, value in named.items()
+        ],
     }
     return Request(scope)
 
@@ -44,7 +51,12 @@ def request(
         (request("s3", "GET", "/bucket/key"), False, False),
         (request("lambda", "POST", "/2015-03-31/functions/f/invocations"), False, False),
         (
-            request("lambda", "POST", "/2015-03-31/functions/f/invocations", x_amz_invocation_type="Event"),
+            request(
+                "lambda",
+                "POST",
+                "/2015-03-31/functions/f/invocations",
+                x_amz_invocation_type="Event",
+            ),
             True,
             False,
         ),

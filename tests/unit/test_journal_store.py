@@ -37,7 +37,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def contents(path: Path) -> dict[tuple[str, str], str]:
     journal = Journal(path)
-    found = {(kind, key): value for kind in ("message", "item") for key, value in journal.load(kind)}
+    found = {
+        (kind, key): value for kind in ("message", "item") for key, value in journal.load(kind)
+    }
     journal.close()
     return found
 

@@ -32,7 +32,9 @@ CREATED, PUT, REMOVED = "s3:ObjectCreated:*", "s3:ObjectCreated:Put", "s3:Object
         (rule([REMOVED, PUT]), rule([CREATED], suffix=".jpg"), True),
     ],
 )
-def test_rules_overlap_when_some_event_would_be_for_both(one: Any, other: Any, overlaps: bool) -> None:
+def test_rules_overlap_when_some_event_would_be_for_both(
+    one: Any, other: Any, overlaps: bool
+) -> None:
     assert overlap(one, other) is overlaps
     assert overlap(other, one) is overlaps
 
@@ -58,7 +60,11 @@ KNOWN = {"size": 7, "etag": '"abc"', "version_id": "v1"}
     ("event", "known", "members"),
     [
         (PUT, KNOWN, {"key", "size", "eTag", "versionId", "sequencer"}),
-        ("s3:ObjectCreated:Copy", {**KNOWN, "version_id": None}, {"key", "size", "eTag", "sequencer"}),
+        (
+            "s3:ObjectCreated:Copy",
+            {**KNOWN, "version_id": None},
+            {"key", "size", "eTag", "sequencer"},
+        ),
         (
             "s3:ObjectRemoved:Delete",
             {"size": 0, "etag": "", "version_id": None},

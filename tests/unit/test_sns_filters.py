@@ -11,7 +11,9 @@ from ministack.services import sns
 from imgpipe.local.corrections import sns_filters
 
 UPLOAD = {
-    "Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "in/a.jpg", "size": 10}}}]
+    "Records": [
+        {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "in/a.jpg", "size": 10}}}
+    ]
 }
 TWO = {"Records": [*UPLOAD["Records"], {"s3": {"object": {"key": "out/b.png"}}}]}
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
@@ -31,7 +33,12 @@ def key(rule: Any) -> dict[str, Any]:
         (key({"prefix": "in/"}), TEST_EVENT, False),
         ({**key({"prefix": "in/"}), "other": ["x"]}, UPLOAD, False),
         (
-            {"Records": {"s3": {"object": {"key": [{"prefix": "in/"}]}}, "eventName": [{"prefix": "ObjectCreated:"}]}},
+            {
+                "Records": {
+                    "s3": {"object": {"key": [{"prefix": "in/"}]}},
+                    "eventName": [{"prefix": "ObjectCreated:"}],
+                }
+            },
             UPLOAD,
             True,
         ),

@@ -68,7 +68,9 @@ def test_a_subject_cannot_add_headers(mailbox: Path) -> None:
     assert message["From"].addresses[0].display_name == "AWS Notifications"
 
 
-def test_mail_that_cannot_be_written_leaves_nothing_half(mailbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_that_cannot_be_written_leaves_nothing_half(
+    mailbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = mailbox / "file"
     file.write_text("in the way")
     monkeypatch.setenv("IMGPIPE_MAIL_DIR", str(file / "mail"))
