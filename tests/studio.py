@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy import graph, spec
-from imgpipe.deploy.graph import Graph
 from imgpipe.deploy.resources import Queue
 from imgpipe.operate.project import Project
 from imgpipe.runtime.row import INDEX, merge, to_item
 from tests.photos import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgpipe.deploy.graph import Graph
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 HASHES = {name: f"{name}-code" for name in ("images", "tidy", "writer", "notifier")}
@@ -66,9 +69,13 @@ def create_table(project: Project) -> None:
     project.cloud.client("dynamodb").create_table(
         TableName=project.graph.table,
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
         AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "status_shard", "uploaded_at")
+            {"AttributeName": name, "AttributeType": "S"}
+            for name in ("pk", "sk", "status_shard", "uploaded_at")
         ],
         GlobalSecondaryIndexes=[
             {
@@ -105,7 +112,15 @@ def result(key: str, **changes: Any) -> dict[str, Any]:
         "max_attempts": 3,
         "at": "2026-11-21T07:00:01.500Z",
         "ms": 41,
-        "outputs": {"thumb": {"key": f"thumb/{key}", "width": 200, "height": 200, "bytes": 9, "format": "jpeg"}},
+        "outputs": {
+            "thumb": {
+                "key": f"thumb/{key}",
+                "width": 200,
+                "height": 200,
+                "bytes": 9,
+                "format": "jpeg",
+            }
+        },
         "facts": {"width": 640, "height": 480, "format": "jpeg"},
     }
     return {**said, **changes}
@@ -124,7 +139,13 @@ def s3_event(key: str, version_id: str = "v1", bucket: str = "uploads") -> dict[
     """Return S3's notification of an upload; `key` is given as people write it."""
     from urllib.parse import quote_plus
 
-    thing = {"key": quote_plus(key, safe="/"), "versionId": version_id, "sequencer": "01", "eTag": "e1", "size": 1000}
+    thing = {
+        "key": quote_plus(key, safe="/"),
+        "versionId": version_id,
+        "sequencer": "01",
+        "eTag": "e1",
+        "size": 1000,
+    }
     record = {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",

@@ -58,7 +58,7 @@ def list_letters(
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """List the dead letters of every kind: what failed, in which step, why, since when, until when it is kept."""
+    """List the dead letters: what failed, in which step, why, since when, until when it is kept."""
     project, choice = _open(file, env, (), step, error, key, queue)
     letters, _ = _find(project, choice)
     if json:
@@ -118,10 +118,10 @@ def redrive(
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Send dead letters back to the very branch that failed: all, or by id, step, error, key or queue.
+    """Send dead letters back to the branch that failed: all, or by id, step, error, key or queue.
 
-    Interrupted, run it again: a letter may be sent twice, which does no harm, and none is lost. Exits 1 if some
-    could not be moved.
+    Interrupted, run it again: a letter may be sent twice, which does no harm, and none is
+    lost. Exits 1 if some could not be moved.
     """
     from imgpipe.cli.views import dlq as view
 
@@ -153,7 +153,7 @@ def purge(
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Throw dead letters away for good: all, or by id, step, error, key or queue. Shows them and asks first."""
+    """Throw dead letters away for good: all or by id, step, error, key, queue. Asks first."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
     from imgpipe.operate.dlq.mover import purge as run

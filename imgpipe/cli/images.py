@@ -79,8 +79,9 @@ def upload(
 ) -> None:
     """Upload files, folders and globs; the keys keep the folder structure.
 
-    photo.jpg becomes incoming/photo.jpg; a folder keeps its own name. Interrupted, run it again: large files go on
-    where they stopped. Exits 1 if any file was not uploaded or, with --wait, any image was not done.
+    photo.jpg becomes incoming/photo.jpg; a folder keeps its own name. Interrupted, run it again:
+    large files go on where they stopped. Exits 1 if any file was not uploaded or, with --wait, any
+    image was not done.
     """
     from imgpipe.operate.times import duration
     from imgpipe.operate.upload import sources

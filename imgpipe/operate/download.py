@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
 from imgpipe.errors import CloudError, MissingError, UsageError
 from imgpipe.operate import images, metadata
-from imgpipe.operate.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgpipe.operate.project import Project
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -59,7 +62,8 @@ def place(found: Found, out: Path | None) -> Path:
 def fetch(
     project: Project, found: Found, target: Path, progress: Callable[[int, int], None]
 ) -> int:
-    """Write the object to `target` and return its size. `progress` hears of bytes so far and in all.
+    """Write the object to `target` and return its size. `progress` hears of bytes so far and in
+    all.
 
     Raises CloudError when the object could not be read to its end: then `target` is as it was.
     """

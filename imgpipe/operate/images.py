@@ -1,7 +1,7 @@
 """How an image is called: its key in the uploads bucket, with or without the pipeline's prefix.
 
-An upload's key is always the prefix and what the person named. A KEY that a person asks for later may carry the
-prefix or not, so it stands for up to two full keys, the likelier one first.
+An upload's key is always the prefix and what the person named. A KEY that a person asks for later
+may carry the prefix or not, so it stands for up to two full keys, the likelier one first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The functions' logs, merged by time: what happened since a moment, then what happens next.
 
-An empty page with a token is not the end. Events come late and out of order between streams, so following asks again
-for the last seconds each time and leaves out what was shown already, by the events' ids.
+An empty page with a token is not the end. Events come late and out of order between streams, so
+following asks again for the last seconds each time and leaves out what was shown already, by the
+events' ids.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
-from imgpipe.deploy.graph import Branch, Graph
 from imgpipe.errors import UsageError
 from imgpipe.operate import parallel
-from imgpipe.operate.project import Project
 from imgpipe.operate.times import from_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from imgpipe.deploy.graph import Branch, Graph
+    from imgpipe.operate.project import Project
 
 OVERLAP_MS = 10_000
 """How far back following asks again: later than that, an event is missed."""
@@ -39,7 +43,8 @@ class Line:
 
 
 def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
-    """Return the functions that `name` means: a step, a function by short or full name; all when it is None.
+    """Return the functions that `name` means: a step, a function by short or full name; all when it
+    is None.
 
     Raises UsageError for a name that means none.
     """

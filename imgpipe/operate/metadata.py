@@ -1,23 +1,26 @@
 """What is known of an image: its row, and what the row can't know.
 
-A row tells what steps have said. Two things no step says: that an upload is there and nothing has been heard of it
-yet, and that a function was killed over it. So where the row is missing or unfinished, S3 and the dead letters are
-asked: a dead letter without a failed row counts as failed.
+A row tells what steps have said. Two things no step says: that an upload is there and nothing has
+been heard of it yet, and that a function was killed over it. So where the row is missing or
+unfinished, S3 and the dead letters are asked: a dead letter without a failed row counts as failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
 from imgpipe.errors import MissingError
 from imgpipe.operate import images, rows
 from imgpipe.operate.dlq import causes, find, queues
-from imgpipe.operate.dlq.letters import Letter
-from imgpipe.operate.project import Project
-from imgpipe.operate.rows import Row
 from imgpipe.operate.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgpipe.operate.dlq.letters import Letter
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.rows import Row
 
 
 def show(project: Project, key: str) -> Row:

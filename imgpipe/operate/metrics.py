@@ -1,16 +1,17 @@
 """What CloudWatch measured in the last minutes, for all queues and functions in one call.
 
-It is a minute or two behind, and silent about a queue or function that nobody used: what is missing is not known,
-and never zero.
+It is a minute or two behind, and silent about a queue or function that nobody used: what is missing
+is not known, and never zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgpipe.operate.project import Project
+if TYPE_CHECKING:
+    from imgpipe.operate.project import Project
 
 MINUTES = 5
 AGE = "ApproximateAgeOfOldestMessage"

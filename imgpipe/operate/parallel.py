@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def stream(do: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield `do(item)` of each item, in the order they finish; at most two items a worker are under way.
+    """Yield `do(item)` of each item, in the order they finish; at most two items a worker are under
+    way.
 
-    The first exception ends it, once the calls under way have returned. So does closing the generator: what has not
-    begun never begins.
+    The first exception ends it, once the calls under way have returned. So does closing the
+    generator: what has not begun never begins.
     """
     pool = ThreadPoolExecutor(workers, "imgpipe")
     waiting = iter(items)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.errors import ThrottledError
 from imgpipe.operate import parallel
-from imgpipe.operate.project import Project
 from imgpipe.operate.times import iso
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from imgpipe.operate.project import Project
 
 STATUSES = ("done", "rejected", "failed", "in_flight", "removed")
 _BATCH = 100
@@ -47,7 +50,8 @@ def by_status(
 ) -> Iterator[Row]:
     """Yield rows, the latest upload first, in whichever of `statuses` they are.
 
-    Streams: a page a shard and status is held. A row that changes its status meanwhile may come twice or not at all.
+    Streams: a page a shard and status is held. A row that changes its status meanwhile may come
+    twice or not at all.
     """
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]

@@ -1,27 +1,32 @@
-"""How a pipeline is, asked all at once: queues, functions, alarms, people who haven't confirmed, images by status.
+"""How a pipeline is, asked all at once: queues, functions, alarms, people who haven't confirmed,
+images by status.
 
-`ask` makes the calls, in parallel; `judge` decides from the answers what is wrong, and is pure. What a live pipeline
-lacks (a queue or function that somebody deleted) is an answer too, not an error. A rejected upload is no fault of
-the pipeline: it doesn't make it unhealthy, its rate alarm does.
+`ask` makes the calls, in parallel; `judge` decides from the answers what is wrong, and is pure.
+What a live pipeline lacks (a queue or function that somebody deleted) is an answer too, not an
+error. A rejected upload is no fault of the pipeline: it doesn't make it unhealthy, its rate alarm
+does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
-from imgpipe.deploy.graph import Branch, Graph
 from imgpipe.deploy.resources import Alarm, Subscription
 from imgpipe.errors import MissingError
 from imgpipe.operate import metrics, rows
 from imgpipe.operate.dlq import queues as dead_letters
-from imgpipe.operate.project import Project
 from imgpipe.operate.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from imgpipe.deploy.graph import Branch, Graph
+    from imgpipe.operate.project import Project
 
 WORKERS = 16
 COUNTED_PAGES = 20

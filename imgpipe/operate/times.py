@@ -1,4 +1,4 @@
-"""Durations and moments as people write them: `90s`, `10m`, `1h30m`, `2d`; `2026-11-21`, `2026-11-21T07:00`, `3h` ago."""
+"""Durations and moments as people write them: `90s`, `1h30m`, `2d`; `2026-11-21`, `2026-11-21T07:00`, `3h` ago."""
 
 from __future__ import annotations
 

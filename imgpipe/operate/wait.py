@@ -1,26 +1,31 @@
-"""Waiting for the end of just the versions that were uploaded: done, rejected, failed, or pending at the timeout.
+"""Waiting for the end of just the versions that were uploaded: done, rejected, failed, or pending
+at the timeout.
 
-The row says it, except in three cases: a function that was killed tells nobody, so dead letters are asked too; a
-version that a newer upload replaced, or that was removed, never gets a row of its own, so S3 is asked whether it is
-still the current one. Each is asked only when the row has kept silent for a while.
+The row says it, except in three cases: a function that was killed tells nobody, so dead letters are
+asked too; a version that a newer upload replaced, or that was removed, never gets a row of its own,
+so S3 is asked whether it is still the current one. Each is asked only when the row has kept silent
+for a while.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.cloud import error_code
 from imgpipe.operate import rows
 from imgpipe.operate.dlq import causes, find, queues
-from imgpipe.operate.dlq.letters import Letter
-from imgpipe.operate.project import Project
 from imgpipe.operate.times import from_iso
 from imgpipe.operate.upload.send import Sent
-from imgpipe.operate.upload.sources import NotSent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from imgpipe.operate.dlq.letters import Letter
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.upload.sources import NotSent
 
 Status = Literal["done", "rejected", "failed", "pending"]
 MAX_ON_THE_WAY = 1000

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.operate.dlq.queues import homes
-from imgpipe.operate.project import Project
 from imgpipe.operate.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from imgpipe.operate.project import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto import mock_aws
 
 from imgpipe.errors import MissingError
-from imgpipe.operate.project import Project
 from imgpipe.operate.upload import multipart, sources, stale
 from imgpipe.operate.upload.run import run
 from imgpipe.operate.upload.send import MULTIPART_BYTES, Sent
 from imgpipe.operate.upload.sources import NotSent
 from tests.studio import create_buckets, studio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgpipe.operate.project import Project
 
 
 @pytest.fixture
@@ -29,11 +33,15 @@ def project() -> Iterator[Project]:
 
 
 def upload(project: Project, *paths: Path) -> list[Sent | NotSent]:
-    return list(run(project, sources.find([str(path) for path in paths], "incoming/"), lambda _: None))
+    return list(
+        run(project, sources.find([str(path) for path in paths], "incoming/"), lambda _: None)
+    )
 
 
 def stored(project: Project, key: str, **version: str) -> bytes:
-    answer = project.cloud.client("s3").get_object(Bucket=project.graph.uploads_bucket, Key=key, **version)
+    answer = project.cloud.client("s3").get_object(
+        Bucket=project.graph.uploads_bucket, Key=key, **version
+    )
     body: bytes = answer["Body"].read()
     return body
 
@@ -45,7 +53,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-class CutOff(Exception):
+class CutOffError(Exception):
     """The line went dead."""
 
 
@@ -53,12 +61,11 @@ class CutAfter:
     """An S3 client that goes dead after so many parts."""
 
     def __init__(self, s3: Any, parts: int) -> None:
-        self._s3, self._left = s3, parts
+        self._s3, self._permits = s3, Semaphore(parts)
 
     def upload_part(self, **request: Any) -> Any:
-        if self._left == 0:
-            raise CutOff
-        self._left -= 1
+        if not self._permits.acquire(blocking=False):
+            raise CutOffError
         return self._s3.upload_part(**request)
 
     def __getattr__(self, name: str) -> Any:
@@ -77,15 +84,23 @@ class Counting:
         return getattr(self._s3, name)
 
 
-def interrupt(project: Project, path: Path, after_parts: int) -> None:
+def interrupt(project: Project, path: Path, after_parts: int) -> int:
+    """Cut an upload off after so many parts; return the bytes that S3 has."""
     whole = project.cloud.client("s3")
     project.cloud.made["s3"] = CutAfter(whole, after_parts)  # type: ignore[attr-defined]
-    with pytest.raises(CutOff):
+    with pytest.raises(CutOffError):
         upload(project, path)
     project.cloud.made["s3"] = whole  # type: ignore[attr-defined]
+    bucket, key = project.graph.uploads_bucket, f"incoming/{path.name}"
+    [unfinished] = multipart.unfinished_uploads(whole, bucket, key)
+    parts = list(multipart.list_parts(whole, bucket, key, unfinished["UploadId"]))
+    assert len(parts) == after_parts
+    return sum(part["Size"] for part in parts)
 
 
-def test_a_file_is_stored_byte_for_byte_with_its_type_and_version(project: Project, tmp_path: Path) -> None:
+def test_a_file_is_stored_byte_for_byte_with_its_type_and_version(
+    project: Project, tmp_path: Path
+) -> None:
     path = tmp_path / "a b+c%20d \U0001f4f8\n.webp"
     path.write_bytes(b"RIFF" * 100)
     [sent] = upload(project, path)
@@ -105,25 +120,32 @@ def test_the_same_file_again_is_a_new_version(project: Project, tmp_path: Path) 
     assert first.version_id != second.version_id
 
 
-def test_a_large_file_is_sent_in_parts_and_verified_as_a_whole(project: Project, large: Path) -> None:
+def test_a_large_file_is_sent_in_parts_and_verified_as_a_whole(
+    project: Project, large: Path
+) -> None:
     heard: list[int] = []
     [sent] = run(project, sources.find([str(large)], "incoming/"), heard.append)
 
     assert isinstance(sent, Sent)
     assert sent.etag.endswith("-3")
     assert sum(heard) == sent.size == large.stat().st_size
-    assert hashlib.sha256(stored(project, sent.key)).digest() == hashlib.sha256(large.read_bytes()).digest()
+    assert (
+        hashlib.sha256(stored(project, sent.key)).digest()
+        == hashlib.sha256(large.read_bytes()).digest()
+    )
 
 
 @pytest.mark.parametrize("parts", [0, 1, 2])
-def test_an_interrupted_upload_is_finished_by_the_next_run(project: Project, large: Path, parts: int) -> None:
-    interrupt(project, large, parts)
+def test_an_interrupted_upload_is_finished_by_the_next_run(
+    project: Project, large: Path, parts: int
+) -> None:
+    there = interrupt(project, large, parts)
     counting = Counting(project.cloud.client("s3"))
     project.cloud.made["s3"] = counting  # type: ignore[attr-defined]
     [sent] = upload(project, large)
 
     assert isinstance(sent, Sent)
-    assert sent.resumed == parts * multipart.PART_BYTES
+    assert sent.resumed == there
     assert counting.calls.count("upload_part") == 3 - parts
     assert stored(project, sent.key) == large.read_bytes()
 
@@ -138,7 +160,9 @@ def test_parts_of_other_bytes_are_sent_again(project: Project, large: Path) -> N
     assert stored(project, sent.key) == large.read_bytes()
 
 
-def test_a_file_that_changes_while_it_is_read_is_told_and_leaves_nothing(project: Project, large: Path) -> None:
+def test_a_file_that_changes_while_it_is_read_is_told_and_leaves_nothing(
+    project: Project, large: Path
+) -> None:
     grow = large.open("ab")
 
     def write(_: int) -> None:
@@ -169,16 +193,18 @@ def test_a_lost_answer_to_the_last_call_is_no_failure(project: Project, large: P
     assert stored(project, sent.key, VersionId=str(sent.version_id)) == large.read_bytes()
 
 
-def test_stale_uploads_are_aborted_and_those_under_way_are_not(project: Project, large: Path) -> None:
+def test_stale_uploads_are_aborted_and_those_under_way_are_not(
+    project: Project, large: Path
+) -> None:
     from datetime import UTC, datetime
 
-    interrupt(project, large, 2)
+    there = interrupt(project, large, 2)
     now = datetime.now(UTC)
     assert list(stale.abort(project, "incoming/", 3600, now)) == []
     assert list(stale.abort(project, "elsewhere/", 0, now)) == []
 
     [aborted] = stale.abort(project, "incoming/", -1, now)
-    assert (aborted.key, aborted.size) == ("incoming/large.tif", 2 * multipart.PART_BYTES)
+    assert (aborted.key, aborted.size) == ("incoming/large.tif", there)
     assert list(stale.abort(project, "", -1, now)) == []
 
 
@@ -203,4 +229,6 @@ def test_the_parts_of_any_size_are_whole_and_few_enough() -> None:
         assert sum(part.length for part in parts) == size
         assert len(parts) <= multipart.MAX_PARTS
         assert all(part.length >= 5 * 2**20 for part in parts[:-1])
-        assert [part.offset for part in parts[1:]] == [part.offset + part.length for part in parts[:-1]]
+        assert [part.offset for part in parts[1:]] == [
+            part.offset + part.length for part in parts[:-1]
+        ]

@@ -26,7 +26,9 @@ def message(body: Any, **words: str) -> dict[str, Any]:
         "MessageId": "letter-1",
         "Body": body if isinstance(body, str) else json.dumps(body),
         "Attributes": {"SentTimestamp": str(SENT_MS), "ApproximateReceiveCount": "6"},
-        "MessageAttributes": {name: {"DataType": "String", "StringValue": text} for name, text in words.items()},
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": text} for name, text in words.items()
+        },
     }
 
 
@@ -35,7 +37,11 @@ def record(event: Any, **response: Any) -> dict[str, Any]:
     return {
         "version": "1.0",
         "timestamp": "2026-11-21T07:10:00Z",
-        "requestContext": {"requestId": "r1", "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        "requestContext": {
+            "requestId": "r1",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
         "requestPayload": event,
         "responsePayload": response,
     }
@@ -49,10 +55,16 @@ IN_QUEUE = decode(HOMES["enhance-dlq"], message(sns_envelope(s3_event(KEY, "v9")
 RAW = decode(HOMES["images-dlq"], message(s3_event(KEY, "v9")))
 UNDELIVERED = decode(
     HOMES["thumbs-dlq"],
-    message(sns_envelope(s3_event(KEY, "v9")), ErrorCode="403", ErrorMessage="not authorised", RequestID="q"),
+    message(
+        sns_envelope(s3_event(KEY, "v9")),
+        ErrorCode="403",
+        ErrorMessage="not authorised",
+        RequestID="q",
+    ),
 )
 INVOCATION = decode(
-    HOMES["thumbs-dlq"], message(record(sns_event(s3_event(KEY, "v9")), errorType="OSError", errorMessage="disk"))
+    HOMES["thumbs-dlq"],
+    message(record(sns_event(s3_event(KEY, "v9")), errorType="OSError", errorMessage="disk")),
 )
 REJECTED = decode(
     HOMES["rejected"],
@@ -71,7 +83,9 @@ REJECTED = decode(
 )
 
 
-@pytest.mark.parametrize("letter", [IN_QUEUE, RAW, UNDELIVERED, INVOCATION, REJECTED], ids=lambda it: it.kind)
+@pytest.mark.parametrize(
+    "letter", [IN_QUEUE, RAW, UNDELIVERED, INVOCATION, REJECTED], ids=lambda it: it.kind
+)
 def test_every_kind_tells_the_very_key_and_version(letter: Letter) -> None:
     assert (letter.key, letter.version_id) == (KEY, "v9")
     assert set(letter.as_json()) == {
@@ -96,8 +110,16 @@ def test_a_letter_is_kept_fourteen_days_from_its_first_send() -> None:
 def test_a_letter_says_what_it_knows_of_its_failure() -> None:
     assert (IN_QUEUE.step, IN_QUEUE.error, IN_QUEUE.reason) == ("enhance", "", "")
     assert (UNDELIVERED.error, UNDELIVERED.reason) == ("403", "not authorised")
-    assert (INVOCATION.step, INVOCATION.error, INVOCATION.reason) == ("thumbnail", "OSError", "disk")
-    assert (REJECTED.step, REJECTED.reason, REJECTED.message) == ("sizes, metadata", "unsupported_format", "text/plain")
+    assert (INVOCATION.step, INVOCATION.error, INVOCATION.reason) == (
+        "thumbnail",
+        "OSError",
+        "disk",
+    )
+    assert (REJECTED.step, REJECTED.reason, REJECTED.message) == (
+        "sizes, metadata",
+        "unsupported_format",
+        "text/plain",
+    )
     assert REJECTED.first_seen == datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
@@ -108,7 +130,17 @@ def test_a_function_that_ran_out_of_time_is_called_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "not json", "[]", "3", '{"Records": []}', '{"Records": [3]}', '{"Message": "{"}', "[" * 5000]
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        "3",
+        '{"Records": []}',
+        '{"Records": [3]}',
+        '{"Message": "{"}',
+        "[" * 5000,
+    ],
 )
 @pytest.mark.parametrize("queue", ["enhance-dlq", "thumbs-dlq", "results-dlq", "rejected"])
 def test_any_body_at_all_is_a_letter(queue: str, body: str) -> None:
@@ -118,15 +150,22 @@ def test_any_body_at_all_is_a_letter(queue: str, body: str) -> None:
 
 
 def test_results_and_completions_tell_their_key_too() -> None:
-    result = decode(HOMES["results-dlq"], message({"v": 1, "kind": "step", "key": KEY, "version_id": "v9", "step": "x"}))
+    result = decode(
+        HOMES["results-dlq"],
+        message({"v": 1, "kind": "step", "key": KEY, "version_id": "v9", "step": "x"}),
+    )
     completed = sns_event({"v": 1, "id": "i", "key": KEY, "status": "done", "version_id": "v9"})
-    notice = decode(HOMES["notifier-dlq"], message(record(completed, errorType="E", errorMessage="m")))
+    notice = decode(
+        HOMES["notifier-dlq"], message(record(completed, errorType="E", errorMessage="m"))
+    )
     assert (result.key, notice.key) == (KEY, KEY)
     assert (result.step, notice.step) == ("writer", "notifier")
 
 
 def test_a_queued_letter_goes_back_to_its_own_queue_as_it_was() -> None:
-    letter = decode(HOMES["enhance-dlq"], message(sns_envelope(s3_event(KEY)), trace="t", ErrorCode="1"))
+    letter = decode(
+        HOMES["enhance-dlq"], message(sns_envelope(s3_event(KEY)), trace="t", ErrorCode="1")
+    )
     way = route.route(GRAPH, letter)
     assert isinstance(way, ToQueue)
     assert way.url.endswith("/photo-studio-local-enhance")
@@ -148,7 +187,9 @@ def test_a_failed_invocation_is_invoked_again_with_its_own_event() -> None:
     assert json.loads(way.event) == sns_event(s3_event(KEY, "v9"))
 
 
-def test_what_sns_could_not_deliver_to_a_function_is_rebuilt_as_the_function_would_have_seen_it() -> None:
+def test_what_sns_could_not_deliver_to_a_function_is_rebuilt_as_the_function_would_have_seen_it() -> (
+    None
+):
     from imgpipe.runtime import events
 
     way = route.route(GRAPH, UNDELIVERED)
@@ -168,7 +209,9 @@ def test_a_rejected_letter_goes_back_to_the_branch_that_rejected_it() -> None:
 
 
 def test_mail_has_no_way_back() -> None:
-    letter = decode(HOMES["notices-dlq"], message(sns_envelope({"any": "words"}, "notices"), ErrorCode="5"))
+    letter = decode(
+        HOMES["notices-dlq"], message(sns_envelope({"any": "words"}, "notices"), ErrorCode="5")
+    )
     assert isinstance(route.route(GRAPH, letter), NoWay)
 
 
@@ -178,8 +221,15 @@ def test_a_rejection_by_unchanged_code_and_settings_is_not_sent_again_unless_for
 
     function = next(it for it in GRAPH.of(Function) if it.name.endswith("-images"))
     settings = Settings.loads(dict(function.environment)["IMGPIPE_SETTINGS"])
-    words = {"branch": "images", "step": "sizes", "reason": "corrupt_image", "code_hash": function.code_hash}
-    same = decode(HOMES["rejected"], message(s3_event(KEY), **words, settings_hash=settings.settings_hash))
+    words = {
+        "branch": "images",
+        "step": "sizes",
+        "reason": "corrupt_image",
+        "code_hash": function.code_hash,
+    }
+    same = decode(
+        HOMES["rejected"], message(s3_event(KEY), **words, settings_hash=settings.settings_hash)
+    )
     assert route.chosen(GRAPH, same, force=False) == NoWay(route.POINTLESS)
     assert isinstance(route.chosen(GRAPH, same, force=True), ToQueue)
     assert isinstance(route.chosen(GRAPH, REJECTED, force=False), ToQueue)
@@ -213,23 +263,44 @@ def test_unknown_queues_and_steps_are_refused_with_those_that_there_are() -> Non
         choose.homes_for(homes, Choice(queue="nope"))
     with pytest.raises(UsageError, match="thumbnail"):
         choose.homes_for(homes, Choice(step="nope"))
-    assert {home.name for home in choose.homes_for(homes, Choice(step="enhance"))} == {"enhance-dlq", "rejected"}
+    assert {home.name for home in choose.homes_for(homes, Choice(step="enhance"))} == {
+        "enhance-dlq",
+        "rejected",
+    }
 
 
 def test_every_dead_letter_queue_is_known_once() -> None:
     names = [home.name for home in queues.homes(GRAPH)]
     dlqs = {short for short in GRAPH.queues if short.endswith("-dlq")}
     assert sorted(names) == sorted({*dlqs, "rejected"})
-    assert all(isinstance(home, Home) and home.retention_s == 14 * 86_400 for home in HOMES.values() if "-dlq" in home.name)
+    assert all(
+        isinstance(home, Home) and home.retention_s == 14 * 86_400
+        for home in HOMES.values()
+        if "-dlq" in home.name
+    )
 
 
 def test_the_log_tells_failures_in_all_the_ways_that_functions_fail() -> None:
     said = [
-        {"timestamp": 1, "message": json.dumps({"event": "failed", "message_id": "m1", "error": "OSError", "message": "d"})},
-        {"timestamp": 2, "message": "[ERROR] RuntimeError: broken on purpose\rTraceback (most recent call last):"},
+        {
+            "timestamp": 1,
+            "message": json.dumps(
+                {"event": "failed", "message_id": "m1", "error": "OSError", "message": "d"}
+            ),
+        },
+        {
+            "timestamp": 2,
+            "message": "[ERROR] RuntimeError: broken on purpose\rTraceback (most recent call last):",
+        },
         {"timestamp": 3, "message": "[ERROR] 2026-11-21T07:00:00.000Z r1 KeyError: 'x'"},
-        {"timestamp": 4, "message": "2026-11-21T07:00:00.000Z r1 Task timed out after 3.00 seconds\n"},
-        {"timestamp": 5, "message": "RequestId: r1 Error: Runtime exited with error: signal: killed\nRuntime.ExitError"},
+        {
+            "timestamp": 4,
+            "message": "2026-11-21T07:00:00.000Z r1 Task timed out after 3.00 seconds\n",
+        },
+        {
+            "timestamp": 5,
+            "message": "RequestId: r1 Error: Runtime exited with error: signal: killed\nRuntime.ExitError",
+        },
         {"timestamp": 6, "message": json.dumps({"event": "start", "message_id": "failed"})},
     ]
     found = [(failure.error, failure.reason, failure.subject) for failure in causes.read(said)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from imgpipe.errors import UsageError
 from imgpipe.operate import images
 from imgpipe.operate.upload import sources
 from imgpipe.operate.upload.sources import NotSent, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def keys(paths: Sequence[Path | str], prefix: str = "incoming/") -> list[str | None]:
@@ -46,12 +49,16 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(folder: Path) -> None:
     assert keys([folder / "what[1]*.jpg"]) == ["incoming/what[1]*.jpg"]
 
 
-def test_the_working_folder_is_called_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_working_folder_is_called_by_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder / "holiday")
     assert keys(["."]) == ["incoming/holiday/2025/b.jpg", "incoming/holiday/a.jpg"]
 
 
-@pytest.mark.parametrize("name", ["a b+c%20d.jpg", "emoji-\U0001f4f8.jpg", "two\nlines.jpg", "-rf.jpg", "'\".jpg"])
+@pytest.mark.parametrize(
+    "name", ["a b+c%20d.jpg", "emoji-\U0001f4f8.jpg", "two\nlines.jpg", "-rf.jpg", "'\".jpg"]
+)
 def test_hostile_names_are_kept_as_they_are(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert keys([tmp_path / name]) == [f"incoming/{name}"]
@@ -131,7 +138,11 @@ def test_a_name_that_the_pipeline_would_not_hear_of_is_not_sent(folder: Path) ->
 
 def test_the_prefix_of_an_upload_is_inside_the_pipelines_own() -> None:
     assert sources.target("incoming/", "") == "incoming/"
-    assert sources.target("incoming/", "trip") == sources.target("incoming/", "/incoming/trip/") == "incoming/trip/"
+    assert (
+        sources.target("incoming/", "trip")
+        == sources.target("incoming/", "/incoming/trip/")
+        == "incoming/trip/"
+    )
     assert sources.target("", "trip") == "trip/"
     with pytest.raises(UsageError):
         sources.target("incoming/", "../secrets")
@@ -139,7 +150,10 @@ def test_the_prefix_of_an_upload_is_inside_the_pipelines_own() -> None:
 
 def test_a_key_is_found_with_and_without_the_prefix() -> None:
     assert images.candidates("incoming/", "a.jpg") == ("incoming/a.jpg",)
-    assert images.candidates("incoming/", "incoming/a.jpg") == ("incoming/a.jpg", "incoming/incoming/a.jpg")
+    assert images.candidates("incoming/", "incoming/a.jpg") == (
+        "incoming/a.jpg",
+        "incoming/incoming/a.jpg",
+    )
     assert images.candidates("", "a.jpg") == ("a.jpg",)
 
 

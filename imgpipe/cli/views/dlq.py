@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
-from imgpipe.operate.dlq.mover import Outcome
 from imgpipe.operate.dlq.route import NoWay, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from rich.console import RenderableType
     from rich.table import Table
+
+    from imgpipe.operate.dlq.mover import Outcome
 
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""

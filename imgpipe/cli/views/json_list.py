@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class JsonList:
@@ -14,7 +16,7 @@ class JsonList:
     def __init__(self) -> None:
         self._count = 0
 
-    def __enter__(self) -> JsonList:
+    def __enter__(self) -> Self:
         return self
 
     def add(self, value: Any) -> None:

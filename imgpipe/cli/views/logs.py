@@ -1,16 +1,19 @@
-"""How log lines look: the time, the function, and a JSON line as its event with its fields; the runtime's own dimmed."""
+"""How log lines look: time, function, and a JSON line as its event with its fields; the runtime's own dimmed."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.operate.dlq.letters import parse
-from imgpipe.operate.logs import Line
 from imgpipe.operate.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgpipe.operate.logs import Line
 
 _RUNTIME = re.compile(r"^(START|END|REPORT|INIT_START|EXTENSION|XRAY)\b")
 _BAD = re.compile(r"\[ERROR\]|Task timed out|Runtime exited|Traceback|\bCRITICAL\b")

@@ -1,18 +1,20 @@
-"""How a pipeline's state looks: one line a step with its queue, its dead letters and its function; then what is wrong."""
+"""How a pipeline's state looks: a line a step with its queue, dead letters and function; then what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate.metrics import MINUTES
-from imgpipe.operate.status import AlarmState, QueueState, Status, StepState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Group
     from rich.table import Table
+
+    from imgpipe.operate.status import AlarmState, QueueState, Status, StepState
 
 _ALARM_WORDS = {
     "OK": "OK",
@@ -110,7 +112,7 @@ def _rest(found: Status) -> Iterator[str]:
     yield f"alarms  {_alarms(found.alarms)}"
     if found.unconfirmed:
         names = ", ".join(dict.fromkeys(it.address for it in found.unconfirmed))
-        yield f"mail    [yellow]unconfirmed:[/] {render.safe(names)} [dim](by the link in the mail they got)[/]"
+        yield f"mail    [yellow]not yet confirmed:[/] {render.safe(names)} [dim](a link in their mail)[/]"
     for fault in found.faults:
         yield f"[red]wrong[/]   {render.safe(fault.what)}  [cyan]{render.safe(fault.hint)}[/]"
 

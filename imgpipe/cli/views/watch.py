@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.operate.times import iso
-from imgpipe.operate.watch import Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
+
+    from imgpipe.operate.watch import Sample
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red", "white")
 KEPT = 600

@@ -1,23 +1,28 @@
-"""Why a letter failed, when it doesn't say so itself: asked of the image's row, then of the function's log.
+"""Why a letter failed, when it doesn't say so itself: asked of the image's row, then of the
+function's log.
 
-A step that fails tells the writer, so the row of that very version knows the step, the class and the message. A
-function that was killed, or that broke before it read its message, tells nobody: then its log is searched for lines
-that name the letter, and, as a last resort, for the last failure that it logged since.
+A step that fails tells the writer, so the row of that very version knows the step, the class and
+the message. A function that was killed, or that broke before it read its message, tells nobody:
+then its log is searched for lines that name the letter, and, as a last resort, for the last failure
+that it logged since.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.operate import parallel, rows
 from imgpipe.operate.dlq.letters import Letter, parse
 from imgpipe.operate.dlq.queues import branch_of
-from imgpipe.operate.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from imgpipe.operate.project import Project
 
 _PHRASES = ('"failed"', '"[ERROR]"', '"Task timed out"', '"Runtime exited"')
 _MAX_PAGES = 5

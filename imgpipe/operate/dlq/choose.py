@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError
 from imgpipe.operate import images
-from imgpipe.operate.dlq.letters import Home, Letter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgpipe.operate.dlq.letters import Home, Letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,24 @@
 """Reading dead letters without keeping them from others.
 
-SQS has no way to look: a reader must receive, which hides a message for a while. Each is hidden only as long as it
-takes to read the queue through, and shown again at once at the end, also when the reader is interrupted; killed, the
-letters come back by themselves. Looking raises a letter's receive count, which nothing acts upon here.
+SQS has no way to look: a reader must receive, which hides a message for a while. Each is hidden
+only as long as it takes to read the queue through, and shown again at once at the end, also when
+the reader is interrupted; killed, the letters come back by themselves. Looking raises a letter's
+receive count, which nothing acts upon here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.operate import parallel
 from imgpipe.operate.dlq.letters import Home, Letter, decode
-from imgpipe.operate.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from imgpipe.operate.project import Project
 
 BATCH = 10
 _PATIENCE = 3
@@ -74,7 +78,7 @@ def receive_all(
 
 
 def hold_s(count: int) -> int:
-    """Return how long to hide letters while a queue of `count` is read: ten a call, at a pace of twenty calls a second."""
+    """Return how long to hide letters while a queue of `count` is read, ten a call and five calls a second."""
     return min(30 + count // 50, 3600)
 
 

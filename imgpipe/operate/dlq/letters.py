@@ -1,9 +1,10 @@
 """An SQS message from a dead-letter queue -> a Letter, whatever kind of failure put it there. Pure.
 
-queue          SQS gave up after so many receives. The body is the message; why it failed is not in it
-subscription   SNS couldn't deliver. The body is its envelope; ErrorCode and ErrorMessage are attributes
-invocation     Lambda gave up on an event. The body is a record with the event and what the function raised
-rejected       a step refused the upload for good. The reason and the step are attributes
+queue          SQS gave up after so many receives. The body is the message; why it failed is not in
+it subscription   SNS couldn't deliver. The body is its envelope; ErrorCode and ErrorMessage are
+attributes invocation     Lambda gave up on an event. The body is a record with the event and what
+the function raised rejected       a step refused the upload for good. The reason and the step are
+attributes
 """
 
 from __future__ import annotations

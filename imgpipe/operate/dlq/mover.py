@@ -1,9 +1,11 @@
-"""The one mover of dead letters, for all their kinds: send, then delete. And the purge, which only deletes.
+"""The one mover of dead letters, for all their kinds: send, then delete. And the purge, which only
+deletes.
 
-It works on a snapshot: only letters whose ids were chosen before it began are touched, so one that fails again at
-once, and comes back as a new letter, is not moved in a circle. Killed between sending and deleting, it has sent a
-letter that is still there: running again sends it twice, which every step takes as once, and nothing is ever lost.
-What it holds and doesn't move is shown again at the end.
+It works on a snapshot: only letters whose ids were chosen before it began are touched, so one that
+fails again at once, and comes back as a new letter, is not moved in a circle. Killed between
+sending and deleting, it has sent a letter that is still there: running again sends it twice, which
+every step takes as once, and nothing is ever lost. What it holds and doesn't move is shown again at
+the end.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.cloud import explain
 from imgpipe.operate import parallel
 from imgpipe.operate.dlq import find
 from imgpipe.operate.dlq.letters import Home, Letter
 from imgpipe.operate.dlq.route import NoWay, Route, ToFunction, ToQueue
-from imgpipe.operate.project import Project
+
+if TYPE_CHECKING:
+    from imgpipe.operate.project import Project
 
 WORKERS = 8
 

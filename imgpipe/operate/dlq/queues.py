@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from imgpipe.deploy.graph import Branch, Graph
+from typing import TYPE_CHECKING
+
 from imgpipe.deploy.resources import AsyncInvoke, Queue, Subscription
 from imgpipe.operate.dlq.letters import Home
+
+if TYPE_CHECKING:
+    from imgpipe.deploy.graph import Branch, Graph
 
 
 def homes(graph: Graph) -> list[Home]:

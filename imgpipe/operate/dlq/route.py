@@ -1,22 +1,26 @@
 """Where a letter goes back to: the very branch that failed, whichever way its messages come. Pure.
 
-A branch behind a queue gets the message on its queue again. A function that SNS invokes gets the event that it
-failed on, through Lambda's asynchronous invocation, so that retries and its on-failure queue work as they did; the
-other subscribers of the topic hear nothing. Mail can't go back: publishing it again would write to everyone.
+A branch behind a queue gets the message on its queue again. A function that SNS invokes gets the
+event that it failed on, through Lambda's asynchronous invocation, so that retries and its
+on-failure queue work as they did; the other subscribers of the topic hear nothing. Mail can't go
+back: publishing it again would write to everyone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgpipe.deploy.graph import Branch, Graph
 from imgpipe.deploy.resources import Function
 from imgpipe.operate.dlq.letters import Letter, parse
 from imgpipe.operate.dlq.queues import branch_of
 from imgpipe.runtime.settings import SETTINGS_VARIABLE, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgpipe.deploy.graph import Branch, Graph
 
 _SERVICE_ATTRIBUTES = frozenset({"ErrorCode", "ErrorMessage", "RequestID"})
 """What SNS and Lambda add to a letter. They are about its failure, not part of the message."""
@@ -71,7 +75,7 @@ def route(graph: Graph, letter: Letter) -> Route:
         return ToQueue(
             branch.name, graph.place.queue_url(branch.queue), letter.body, _own_attributes(letter)
         )
-    event = _event(letter, branch)
+    event = _event(letter)
     return (
         NoWay("its body is not an event that Lambda takes")
         if event is None
@@ -107,7 +111,7 @@ def _own_attributes(letter: Letter) -> Mapping[str, Any]:
     }
 
 
-def _event(letter: Letter, branch: Branch) -> Mapping[str, Any] | None:
+def _event(letter: Letter) -> Mapping[str, Any] | None:
     document = parse(letter.body)
     if letter.kind == "invocation":
         payload = document.get("requestPayload")

@@ -1,21 +1,26 @@
-"""SQS's own mover, for a whole queue: quick for many thousands, without a choice, and only back to a queue.
+"""SQS's own mover, for a whole queue: quick for many thousands, without a choice, and only back to
+a queue.
 
-AWS allows it for the dead-letter queue of a queue. It is told where to, since such a queue of ours may also hold what
-SNS couldn't deliver. A task goes on in AWS when this command is interrupted; run again, it is met and followed.
+AWS allows it for the dead-letter queue of a queue. It is told where to, since such a queue of ours
+may also hold what SNS couldn't deliver. A task goes on in AWS when this command is interrupted; run
+again, it is met and followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.errors import CloudError, UsageError
 from imgpipe.operate.dlq import choose, queues
-from imgpipe.operate.dlq.choose import Choice
-from imgpipe.operate.dlq.letters import Home
-from imgpipe.operate.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from imgpipe.operate.dlq.choose import Choice
+    from imgpipe.operate.dlq.letters import Home
+    from imgpipe.operate.project import Project
 
 POLL_S = 0.5
 

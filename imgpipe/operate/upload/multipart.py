@@ -1,8 +1,9 @@
 """A large file in parts: sent several at a time, finished by a later run, verified as a whole.
 
-Nothing is kept on disk between runs: S3 knows what it has. A run looks for an unfinished upload of the same key,
-compares the SHA-256 of each part that is there with the file's own bytes, sends what is missing or different, and
-completes it. An interrupted upload is therefore left alone, not aborted; a file that changed meanwhile is not.
+Nothing is kept on disk between runs: S3 knows what it has. A run looks for an unfinished upload of
+the same key, compares the SHA-256 of each part that is there with the file's own bytes, sends what
+is missing or different, and completes it. An interrupted upload is therefore left alone, not
+aborted; a file that changed meanwhile is not.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from imgpipe.cloud import error_code
@@ -26,8 +26,13 @@ from imgpipe.operate.upload.send import (
     digest,
     identity,
     read,
+    refuse_change,
 )
-from imgpipe.operate.upload.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from imgpipe.operate.upload.sources import Source
 
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
@@ -93,8 +98,7 @@ def _send(
     sender = _PartSender(s3, target, descriptor, there, progress)
     try:
         done, resumed = sender.run(parts_of(before[0]))
-        if identity(descriptor) != before:
-            raise ChangedWhileReadError
+        refuse_change(descriptor, before)
     except ChangedWhileReadError:
         s3.abort_multipart_upload(**target)
         raise
@@ -204,7 +208,8 @@ def _complete(
     except s3.exceptions.ClientError as error:
         if error_code(error) != "NoSuchUpload":
             raise
-        # The answer of a first try may have been lost: then the object is there, with just this checksum.
+        # The answer of a first try may have been lost: then the object is there, with just this
+        # checksum.
         found = _head(s3, target["Bucket"], target["Key"], None)
         if not _same(found.get("ChecksumSHA256"), expected):
             raise

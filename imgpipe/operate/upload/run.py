@@ -1,19 +1,23 @@
 """Many files at once, as a stream of outcomes: a million files need no more memory than a hundred.
 
-A file that fails alone is told and the others go on. A failure that would meet every file alike (no credentials, a
-missing permission, no bucket, no cloud) ends the run.
+A file that fails alone is told and the others go on. A failure that would meet every file alike (no
+credentials, a missing permission, no bucket, no cloud) ends the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from imgpipe.cloud import explain
 from imgpipe.errors import CredentialsError, DeniedError, MissingError, UnreachableError
 from imgpipe.operate import parallel
-from imgpipe.operate.project import Project
 from imgpipe.operate.upload.send import Progress, Sent, send
 from imgpipe.operate.upload.sources import NotSent, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgpipe.operate.project import Project
 
 WORKERS = 8
 _HOPELESS = (CredentialsError, DeniedError, MissingError, UnreachableError)

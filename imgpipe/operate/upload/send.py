@@ -1,8 +1,9 @@
 """One file -> one object, byte for byte, or the reason why not.
 
-The file is read once. S3 is given the SHA-256 of what it must store and answers with what it stored; a file whose
-size or time of change moved while it was read is not called uploaded. CRC64NVME, which S3 prefers, needs a native
-library beside boto3; SHA-256 comes with Python and is as good here.
+The file is read once. S3 is given the SHA-256 of what it must store and answers with what it
+stored; a file whose size or time of change moved while it was read is not called uploaded.
+CRC64NVME, which S3 prefers, needs a native library beside boto3; SHA-256 comes with Python and is
+as good here.
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ def identity(descriptor: int) -> tuple[int, int]:
     return about.st_size, about.st_mtime_ns
 
 
+def refuse_change(descriptor: int, before: tuple[int, int]) -> None:
+    """Raise ChangedWhileReadError when the file isn't what it was `before`."""
+    if identity(descriptor) != before:
+        raise ChangedWhileReadError
+
+
 def send(s3: Any, bucket: str, source: Source, progress: Progress) -> Sent | NotSent:
     """Send one file. Raises what the SDK raises when S3 can't or won't take it."""
     from imgpipe.operate.upload import multipart
@@ -104,8 +111,7 @@ def _put(
 ) -> Sent | NotSent:
     before = identity(descriptor)
     data = read(descriptor, 0, before[0])
-    if identity(descriptor) != before:
-        raise ChangedWhileReadError
+    refuse_change(descriptor, before)
     if not data:
         return NotSent(
             source.path, source.key, "empty_file", "the file is empty: there is no image in it"

@@ -1,9 +1,11 @@
-"""What a person named -> files and their keys, lazily: a folder of a million files is never held in memory.
+"""What a person named -> files and their keys, lazily: a folder of a million files is never held in
+memory.
 
-A file's key is its name; a folder keeps its own name and its structure; a glob means what a shell would have made of
-it. Two files for one key are refused before anything is sent: `refuse_collisions` needs no list of keys for that,
-since keys can only meet between two files, or between two folders of the same name, where a look into the other
-folder tells. Everything that can't be sent comes out as `NotSent` with the reason.
+A file's key is its name; a folder keeps its own name and its structure; a glob means what a shell
+would have made of it. Two files for one key are refused before anything is sent:
+`refuse_collisions` needs no list of keys for that, since keys can only meet between two files, or
+between two folders of the same name, where a look into the other folder tells. Everything that
+can't be sent comes out as `NotSent` with the reason.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError
 from imgpipe.operate import images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Root:
 def roots(paths: Sequence[str]) -> Iterator[Root]:
     """Yield what `paths` name, globs expanded. Raises UsageError for a path that isn't there."""
     for path in paths:
-        found = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))
+        found = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob wants a folder apart
         if not found:
             what = "nothing matches" if glob.has_magic(path) else "there is no such file or folder"
             raise UsageError(path, what)
@@ -84,9 +89,11 @@ def target(prefix: str, below: str) -> str:
 def find(
     paths: Sequence[str], prefix: str, suffixes: Sequence[str] = ()
 ) -> Iterator[Source | NotSent]:
-    """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their names.
+    """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their
+    names.
 
-    Where the pipeline hears of some `suffixes` only, a file with another would lie there unnoticed: not sent.
+    Where the pipeline hears of some `suffixes` only, a file with another would lie there unnoticed:
+    not sent.
     """
     for root in roots(paths):
         key = f"{prefix}{root.name}"
@@ -126,7 +133,7 @@ def _root(path: str) -> Root:
 def _folder(path: str, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | NotSent]:
     """Walk a folder; `above` holds the identities of the folders that led here, where a loop would come back to."""
     try:
-        about = os.stat(path)
+        about = Path(path).stat()
         me = (about.st_dev, about.st_ino)
         if me in above:
             yield NotSent(
@@ -158,7 +165,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _file(path: str, key: str) -> Source | NotSent:
     """Look at one path: a file to send, or why it isn't."""
     try:
-        about = os.stat(path)
+        about = Path(path).stat()
     except OSError as error:
         broken = Path(path).is_symlink()
         why = (

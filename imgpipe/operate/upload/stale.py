@@ -1,17 +1,23 @@
-"""Unfinished uploads that nobody will finish: they cost storage and no listing of the bucket shows them.
+"""Unfinished uploads that nobody will finish: they cost storage and no listing of the bucket shows
+them.
 
-Stale is one that has had no part for a while, so that an upload under way, by whomever, is left alone.
+Stale is one that has had no part for a while, so that an upload under way, by whomever, is left
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code
-from imgpipe.operate.project import Project
 from imgpipe.operate.upload import multipart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.operate.project import Project
 
 
 @dataclass(frozen=True, slots=True)
