@@ -6,10 +6,11 @@ def install_all() -> None:
     from imgpipe.local.journal.install import install as journal
 
     journal()
-    from imgpipe.local.corrections import async_invoke, iam_actions, s3, sns, transport
+    from imgpipe.local.corrections import async_invoke, iam_actions, iam_patterns, s3, sns, transport
 
     transport.install()
     iam_actions.install()
+    iam_patterns.install()
     async_invoke.install()
     sns.install()
     s3.install()
