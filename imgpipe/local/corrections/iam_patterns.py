@@ -1,7 +1,7 @@
 """A `*` in a policy matches every character, a line break too: S3 keys may hold one.
 
 Stock ministack translates a pattern into a regular expression whose `.` stops at a line break, so a role that may read
-`incoming/*` is refused an upload that is named "two\nlines.jpg".
+`incoming/*` is refused an upload that has a line break in its name.
 """
 
 from __future__ import annotations
