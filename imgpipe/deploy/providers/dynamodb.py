@@ -52,8 +52,7 @@ class Tables:
             if error_code(error) != "ResourceInUseException":
                 raise
         self._wait(wanted.name)
-        there = self._here(wanted.name)
-        self.update(wanted, there)
+        self.update(wanted, self._here(wanted.name))
 
     def update(self, wanted: Table, before: Table) -> None:
         if (wanted.hash_key, wanted.range_key) != (before.hash_key, before.range_key):
@@ -63,6 +62,7 @@ class Tables:
                 hint="imgpipe down --delete-data, then imgpipe up: its rows are lost",
             )
         self._wait(wanted.name)
+        before = self._here(wanted.name)
         self._change_indexes(wanted, before)
         if wanted.deletion_protection != before.deletion_protection:
             self._protect(wanted.name, on=wanted.deletion_protection)
