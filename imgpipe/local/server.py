@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.errors import ImgpipeError
 from imgpipe.local import keys, ports
@@ -29,6 +29,9 @@ MINISTACK = "1.5.33"
 KEEP_ALIVE_S = 75
 GRACE_S = 1.0
 ONE_CONNECTION_REQUESTS = 1_000_000
+
+if TYPE_CHECKING:
+    from imgpipe.local.lambda_runtime.install import Runtime
 
 App = Callable[..., Awaitable[None]]
 Message = MutableMapping[str, Any]
@@ -53,10 +56,11 @@ def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = 
         port = listener.getsockname()[1]
         own = keys.of_project(layout)
         _prepare(layout, port, own)
-        app = _assemble(layout, port, own, ready_fd)
+        app, functions = _assemble(layout, port, own, ready_fd)
         try:
             asyncio.run(_serve(app, listener.fileno()))
         finally:
+            functions.pool.close()
             layout.announcement.unlink(missing_ok=True)
 
 
@@ -85,6 +89,7 @@ def _prepare(layout: Layout, port: int, own: keys.Keys) -> None:
         IMGPIPE_MAIL_DIR=str(layout.mail),
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
+        LAMBDA_ACCOUNT_CONCURRENCY="1000",
         DOCKER_HOST="unix:///dev/null/none",
         LOG_LEVEL=os.environ.get("IMGPIPE_CLOUD_LOG", "WARNING"),
     )
@@ -97,16 +102,21 @@ def _forget_the_caller() -> None:
             del os.environ[name]
 
 
-def _assemble(layout: Layout, port: int, own: keys.Keys, ready_fd: int | None) -> App:
+def _assemble(
+    layout: Layout, port: int, own: keys.Keys, ready_fd: int | None
+) -> tuple[App, Runtime]:
     from ministack import app
 
     from imgpipe.local import corrections
     from imgpipe.local.guard import Guard
+    from imgpipe.local.lambda_runtime import install
 
+    endpoint = f"http://{ports.LOOPBACK}:{port}"
     keys.install(own)
+    functions = install.install(layout.run, endpoint, own.secret_key)
     corrections.install_all()
     announcement = {
-        "endpoint": f"http://{ports.LOOPBACK}:{port}",
+        "endpoint": endpoint,
         "region": keys.REGION,
         "account": keys.ACCOUNT,
         "access_key": own.access_key,
@@ -122,7 +132,7 @@ def _assemble(layout: Layout, port: int, own: keys.Keys, ready_fd: int | None) -
         if ready_fd is not None:
             os.close(ready_fd)
 
-    return _announcing(Guard(app.app, own, port), announce)
+    return _announcing(Guard(app.app, own, port), announce), functions
 
 
 def _announcing(inner: App, announce: Callable[[], None]) -> App:
