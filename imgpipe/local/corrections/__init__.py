@@ -6,11 +6,30 @@ def install_all() -> None:
     from imgpipe.local.journal.install import install as journal
 
     journal()
-    from imgpipe.local.corrections import async_invoke, iam_actions, iam_patterns, s3, sns, transport
+    from imgpipe.local.corrections import (
+        async_invoke,
+        cloudwatch,
+        event_source,
+        iam_actions,
+        iam_patterns,
+        lambda_api,
+        metrics_topics,
+        s3,
+        sns,
+        sqs,
+        transport,
+        wake,
+    )
 
+    wake.install()
     transport.install()
     iam_actions.install()
     iam_patterns.install()
     async_invoke.install()
     sns.install()
     s3.install()
+    sqs.install()
+    lambda_api.install()
+    event_source.install()
+    metrics_topics.install()
+    cloudwatch.install()

@@ -1,9 +1,10 @@
 """What one service sends to another: permission first, then the write.
 
-S3 announces an upload to a topic, a topic fans out to queues and functions, an asynchronous invocation ends in a
-destination. Each asks the target's own policy, as AWS does, and each learns why it was refused: a refusal is what goes
-to a dead-letter queue. Nothing here answers later: when a function returns, its effect is in memory and marked, so it
-reaches the disk in the same transaction as its cause.
+S3 announces an upload to a topic, a topic fans out to queues and functions, an asynchronous
+invocation ends in a destination. Each asks the target's own policy, as AWS does, and each learns
+why it was refused: a refusal is what goes to a dead-letter queue. Nothing here answers later: when
+a function returns, its effect is in memory and marked, so it reaches the disk in the same
+transaction as its cause.
 
 Left out: encryption keys. The embedded cloud stores what it is given.
 """
@@ -29,12 +30,16 @@ from ministack.core.iam_evaluator import (
 from ministack.core.responses import get_region, new_uuid, request_scope
 from ministack.services import lambda_svc, sns, sqs
 
+from imgpipe.local.corrections import metrics
+
 Attributes = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """The AWS service that sends, and the resource that it sends for: `s3.amazonaws.com` and a bucket's ARN."""
+    """The AWS service that sends, and the resource that it sends for: `s3.amazonaws.com` and a
+    bucket's ARN.
+    """
 
     service: str
     source: str
@@ -42,7 +47,9 @@ class Sender:
 
 
 class RefusedError(Exception):
-    """The target doesn't exist or doesn't let the sender in. `code` is the HTTP status that AWS would record."""
+    """The target doesn't exist or doesn't let the sender in. `code` is the HTTP status that AWS
+    would record.
+    """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -62,7 +69,9 @@ def failure_attributes(code: int, message: str, request_id: str | None = None) -
 
 
 def service_may(policy: Any, sender: Sender, action: str, arn: str) -> bool:
-    """Return whether a resource's policy lets the service in. Without authorisation everything passes."""
+    """Return whether a resource's policy lets the service in. Without authorisation everything
+    passes.
+    """
     if not app.AUTH:
         return True
     context = EvalContext(
@@ -125,7 +134,9 @@ def to_queue(
 
 
 def put_message(queue: Any, body: str, attributes: Attributes | None = None, **fields: str) -> None:
-    """Append a message without asking anyone. `fields` are a FIFO message's group_id and dedup_id."""
+    """Append a message without asking anyone. `fields` are a FIFO message's group_id and
+    dedup_id.
+    """
     now = time.time()
     message: dict[str, Any] = {
         "id": new_uuid(),
@@ -139,11 +150,14 @@ def put_message(queue: Any, body: str, attributes: Attributes | None = None, **f
     }
     sqs._ensure_msg_fields(message)
     queue["messages"].append(message)
+    metrics.count_sent(queue)
     esm_wake.set()
 
 
 def function_of(arn: str) -> tuple[Any, Any]:
-    """Return the function's record and configuration, in its owner's scope; RefusedError when there is none."""
+    """Return the function's record and configuration, in its owner's scope; RefusedError when
+    there is none.
+    """
     try:
         spec = parse_arn(arn)
     except ArnParseError as error:
@@ -164,7 +178,9 @@ def function_lets_in(arn: str, sender: Sender) -> bool:
 
 
 def to_function(sender: Sender, arn: str, event: Any) -> None:
-    """Accept an asynchronous invocation if the function's policy lets the sender in; RefusedError if not."""
+    """Accept an asynchronous invocation if the function's policy lets the sender in; RefusedError
+    if not.
+    """
     record, config = function_of(arn)
     if not function_lets_in(arn, sender):
         raise RefusedError(
