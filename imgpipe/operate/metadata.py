@@ -90,7 +90,7 @@ def with_letters(row: Row, letters: list[Letter]) -> Row:
             known = {
                 "ms": None,
                 "at": iso(letter.first_seen),
-                "attempts": letter.receives,
+                "attempts": None,
                 **steps.get(name, {}),
             }
             if known.get("status") not in {"done", "rejected"}:

@@ -170,7 +170,7 @@ def judge(found: Status) -> Status:
     ]
     faults += [
         Fault(
-            what=f"{queue.visible:,} dead letters in {queue.name}",
+            what=f"{queue.visible:,} dead letter{'s' * (queue.visible > 1)} in {queue.name}",
             hint=f"imgpipe dlq list --queue {queue.name}",
         )
         for queue in found.queues

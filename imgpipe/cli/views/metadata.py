@@ -148,7 +148,7 @@ def _steps(steps: Mapping[str, Mapping[str, Any]]) -> Table:
         told = ": ".join(str(error[part]) for part in ("class", "message") if error.get(part))
         cells = (
             "" if step.get("ms") is None else f"{step['ms']:,}",
-            step.get("attempts", ""),
+            step.get("attempts") or "",
             told,
         )
         made.add_row(
