@@ -65,8 +65,9 @@ def samples(
             )
             taken += 1
             if taken != count:
-                due = max(due + interval_s, now())
-                sleep(due - now() if due > now() else 0)
+                moment = now()
+                due = max(due + interval_s, moment)
+                sleep(due - moment)
 
 
 def _depth(project: Project, url: str) -> tuple[int, int]:
