@@ -192,8 +192,6 @@ def _is_claim(sketch: Sketch, edge: Edge) -> bool:
 
 
 def _through_hub(places: Places, edges: Sequence[Edge]) -> Iterator[str]:
-    if not edges:
-        return
     sources = {edge.source: places[edge.source] for edge in edges}
     targets = {edge.target: places[edge.target] for edge in edges}
     x = next(iter(sources.values())).right + HUB
@@ -229,8 +227,6 @@ def _back(source: Place, target: Place) -> str:
 def _rounded(x1: float, y1: float, y: float, x2: float, y2: float) -> str:
     up, down = (1 if y > y1 else -1) * 8, (1 if y2 > y else -1) * 8
     left = 8 if x2 < x1 else -8
-    if abs(y2 - y) < 8:
-        down = int(y2 - y)
     return (
         f"M{x1:g} {y1:g} V{y - up:g} Q{x1:g} {y:g} {x1 - left:g} {y:g} "
         f"H{x2 + left:g} Q{x2:g} {y:g} {x2:g} {y + down:g} V{y2:g}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy.model import OVERRIDABLE
-from imgpipe.deploy.problems import YamlPath, did_you_mean, listed
+from imgpipe.deploy.problems import YamlPath, listed, nearest
 from imgpipe.deploy.yaml_source import Document
 from imgpipe.errors import UsageError
 
@@ -36,7 +36,7 @@ def lay_over(document: Document, environment: str) -> Document:
     if environment not in known:
         raise UsageError(
             f"environment {environment}",
-            f"{document.file} has {listed(known)}{_near(environment, known)}",
+            f"{document.file} has {listed(known)}{nearest(environment, known)}",
             hint=f"add `{environment}: {{region: …}}` under `environments`, or use another --env",
         )
     if not isinstance(document.data, dict):
@@ -47,11 +47,6 @@ def lay_over(document: Document, environment: str) -> Document:
         if section in _at(document.data, override):
             merged.lay((section,), (*override, section))
     return merged.result()
-
-
-def _near(environment: str, known: list[str]) -> str:
-    hint = did_you_mean(environment, known)
-    return hint if "did you mean" in hint else ""
 
 
 def _at(data: Any, path: YamlPath) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def check(spec: Spec, environment: str) -> list[Finding]:
     built = graph.build(spec, environment, account=ACCOUNT, region=region, code_hashes=hashes)
     return [
         *_names(spec, built),
-        *_sizes(built),
+        *sizes(built),
         *(Finding(("uploads", "suffixes"), message) for message in notification_faults(built)),
         *(Finding(("uploads", "prefix"), message) for message in loops(built)),
     ]
@@ -90,7 +90,8 @@ def _origin(spec: Spec, built: Graph, name: str) -> YamlPath:
     return ("name",)
 
 
-def _sizes(built: Graph) -> Iterator[Finding]:
+def sizes(built: Graph) -> Iterator[Finding]:
+    """Yield each function whose settings or role are longer than AWS allows."""
     first_step = {branch.function: branch.steps[0] for branch in built.branches if branch.steps}
     for function in built.of(r.Function):
         step = first_step.get(function.name)

@@ -180,8 +180,8 @@ Filter = Annotated[
     ),
 ]
 Visibility = Annotated[
-    int | None,
-    BeforeValidator(lambda value: None if value == "auto" else VISIBILITY.check(value)),
+    int | Literal["auto"],
+    BeforeValidator(lambda value: value if value == "auto" else VISIBILITY.check(value)),
     WithJsonSchema(
         {
             "anyOf": [{"const": "auto"}, {"type": ["string", "integer"]}],
@@ -193,7 +193,7 @@ VISIBILITY = Quantity(SECONDS, "6m or `auto`", 0, 43_200, "at most 12h (AWS's li
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UploadLimits(Section):
@@ -244,7 +244,7 @@ class StepLambda(Section):
     batch: BatchSize | None = None
     window: Window | None = None
     retries: Retries | None = None
-    visibility: Visibility = None
+    visibility: Visibility | None = None
     retention: Retention | None = None
     log_retention: LogDays | None = None
 
@@ -260,7 +260,7 @@ class LambdaDefaults(Section):
     batch: BatchSize = 10
     window: Window = 0
     retries: Retries = 5
-    visibility: Visibility = None
+    visibility: Visibility = "auto"
     retention: Retention = 4 * DAY
     log_retention: LogDays = 30
     architecture: Literal["x86_64", "arm64"] = "x86_64"

@@ -52,14 +52,17 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def did_you_mean(word: object, known: Sequence[str]) -> str:
-    """Return `; did you mean …?` with the nearest of `known`, or the list of them when none is
-    near.
-    """
+def nearest(word: object, known: Sequence[str]) -> str:
+    """Return `; did you mean …?` with the nearest of `known`; nothing when none is near."""
     near = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean `{near[0]}`?"
-    return f"; known are {listed(known)}" if known else ""
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def did_you_mean(word: object, known: Sequence[str]) -> str:
+    """Return the nearest of `known`, or all of them when none is near."""
+    if len(known) == 1:
+        return f"; it must be `{known[0]}`"
+    return nearest(word, known) or f"; known are {listed(known)}"
 
 
 def listed(words: Iterable[object]) -> str:

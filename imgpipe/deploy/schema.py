@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.deploy.explained import WORDS
 from imgpipe.deploy.model import OVERRIDABLE, Spec
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ def document() -> Node:
     """Return the schema (draft 2020-12). Don't change what you get: it is shared."""
     made: Node = _clean(Spec.model_json_schema(by_alias=True, mode="validation"))
     definitions = made["$defs"]
+    for section, words in WORDS.items():
+        properties = made["properties"] if section == "Spec" else definitions[section]["properties"]
+        for key, sentence in words.items():
+            properties[key] = _explained(properties[key], sentence)
     definitions["Step"]["properties"]["lambda"] = {
-        "description": "a folder, such as lambdas/mine, or settings of its own",
+        "description": WORDS["Step"]["lambda"],
         "anyOf": [{"type": "string"}, {"$ref": "#/$defs/StepLambda"}],
     }
     for name in list(definitions):
@@ -36,6 +41,12 @@ def document() -> Node:
         "title": "pipeline.yaml of imgpipe",
         **made,
     }
+
+
+def _explained(node: Node, sentence: str) -> Node:
+    """Return `node` with what it is for and, if it says so, its limits."""
+    limits = node.get("description")
+    return {**node, "description": f"{sentence} Allowed: {limits}." if limits else sentence}
 
 
 def _clean(node: Any) -> Any:
@@ -53,7 +64,7 @@ def _clean(node: Any) -> Any:
 def _says_nothing(key: str, value: object) -> bool:
     if key == "title":
         return isinstance(value, str)
-    return key == "default" and (value is None or isinstance(value, dict))
+    return key == "default" and (value is None or isinstance(value, dict | list))
 
 
 def known_keys(path: YamlPath) -> list[str]:
@@ -67,23 +78,20 @@ def known_keys(path: YamlPath) -> list[str]:
 
 
 def _child(node: Node, part: str | int) -> Node:
+    """Return what is under a key: of its own, or of any name."""
     found = _resolved(node)
-    if isinstance(part, int):
-        child = found.get("items", {})
-    else:
-        properties = found.get("properties", {})
-        child = properties.get(part, found.get("additionalProperties", {}))
-    return child if isinstance(child, dict) else {}
+    child: Node = found.get("properties", {}).get(part) or found["additionalProperties"]
+    return child
 
 
 def _resolved(node: Node) -> Node:
-    """Follow references, and of alternatives take the mapping."""
-    if "$ref" in node:
-        return _resolved(document()["$defs"][node["$ref"].rpartition("/")[2]])
-    for alternative in node.get("anyOf", ()):
-        if "$ref" in alternative or alternative.get("type") == "object":
-            return _resolved(alternative)
-    return node
+    """Follow a reference; of alternatives take the mapping, which is a reference, too."""
+    referring = [node, *node.get("anyOf", ())]
+    found = next((each["$ref"] for each in referring if "$ref" in each), None)
+    if found is None:
+        return node
+    section: Node = document()["$defs"][found.rpartition("/")[2]]
+    return section
 
 
 def _partial(node: Node) -> Node:

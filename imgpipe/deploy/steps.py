@@ -127,7 +127,7 @@ def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
         batch=chosen["batch"],
         window_s=chosen["window"],
         retries=chosen["retries"],
-        visibility_s=six_timeouts if chosen["visibility"] is None else chosen["visibility"],
+        visibility_s=six_timeouts if chosen["visibility"] == "auto" else chosen["visibility"],
         retention_s=chosen["retention"],
         log_days=chosen["log_retention"],
     )

@@ -143,21 +143,10 @@ def _log_days(value: object) -> int:
 LogDays = Annotated[
     int,
     BeforeValidator(_log_days),
-    WithJsonSchema(
-        {
-            "enum": [f"{days}d" for days in AWS_LOG_DAYS],
-            "description": "how long log lines are kept",
-        }
-    ),
+    WithJsonSchema({"enum": [*AWS_LOG_DAYS, *(f"{days}d" for days in AWS_LOG_DAYS)]}),
 ]
 AlarmRate = Annotated[
     Rate,
     BeforeValidator(parse_rate),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^[1-9][0-9]*\s*/\s*[mhd]$",
-            "description": "so many a period",
-        }
-    ),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9][0-9]*\s*/\s*[mhd]$"}),
 ]

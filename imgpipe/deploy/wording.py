@@ -54,7 +54,7 @@ def _text(error: Any, path: YamlPath) -> str:
         return f"{name} is empty"
     if kind == "string_pattern_mismatch":
         return f"{name} can't be {shown(value)}"
-    return f"{name}: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}"
+    return f"{name}: {error['msg']}"
 
 
 def _name(path: YamlPath) -> str:

@@ -175,6 +175,40 @@ def test_what_validate_accepts_is_within_awss_limits(data: dict[str, Any]) -> No
         ]
 
 
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> dict[str, Any]:
+    """A pipeline with something else in one or two of its places."""
+    data = json.loads(json.dumps(draw(pipelines())))
+    data["environments"] = {"prod": {"region": "eu-west-1", "lambda": draw(running)}}
+    for _ in range(draw(st.integers(1, 2))):
+        place, key = data, draw(st.sampled_from(sorted(data)))
+        while isinstance(place.get(key), dict) and place[key] and draw(st.booleans()):
+            place = place[key]
+            key = draw(st.sampled_from(sorted(place)))
+        place[key] = draw(junk)
+    return data
+
+
+@given(spoilt(), st.sampled_from(["local", "prod"]))
+def test_a_spoilt_pipeline_is_refused_in_words_or_valid(data: dict[str, Any], name: str) -> None:
+    document = yaml_source.parse(yaml.safe_dump(data, sort_keys=False), FILE)
+    try:
+        found = spec.problems(document, name)
+    except UsageError:
+        assert not isinstance(data["environments"], dict) or name not in data["environments"]
+        return
+    assert all(message and "pydantic" not in message for _, message in found)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match=r"^pipeline\.yaml"):

@@ -80,6 +80,13 @@ def test_settings_that_lambda_has_no_room_for_are_told_at_their_step() -> None:
     assert "Lambda allows 4,096" in told
 
 
+def test_a_role_longer_than_iam_allows_is_told() -> None:
+    graph = studio()
+    role = graph.of(r.Role)[0]
+    found = list(limits.sizes(_with(graph, replace(role, policy="x" * 10_241))))
+    assert [finding.path for finding in found] == [("steps", "thumbnail")]
+
+
 def test_the_default_pipelines_settings_leave_room() -> None:
     for function in studio("a-rather-long-environment").of(r.Function):
         used = sum(len(name) + len(value) for name, value in function.environment)

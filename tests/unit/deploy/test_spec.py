@@ -87,6 +87,11 @@ def test_a_rule_is_told_next_to_a_value_that_is_refused_elsewhere() -> None:
         ("uploads: {deliver: eventbridge}", "`eventbridge` isn't supported yet"),
         ("uploads: {prefix: /incoming/}", "without a slash in front"),
         ("uploads: {prefix: 'in coming/'}", "must be letters"),
+        ("uploads: {suffixes: ['*.jpg']}", "must be a file name's ending"),
+        ("uploads: {suffixes: [jpg, JPG]}", "5:27: `.jpg` is listed twice"),
+        ("environments: 5", "`environments` must be settings of its own"),
+        ("environments: {prod: 5}", "`prod` must be settings of its own"),
+        ("version: 1", "5:1: `version` is written twice"),
         ("uploads: {suffixes: jpg}", "`suffixes` must be a list, such as [a, b], not 'jpg'"),
         ("uploads: {limits: {bytes: 200XB}}", "`bytes`: write it like 200MB, not '200XB'"),
         ("uploads: {limits: {bytes: 0.5}}", "write it like 200MB"),
@@ -99,7 +104,7 @@ def test_a_rule_is_told_next_to_a_value_that_is_refused_elsewhere() -> None:
         ("lambda: {retention: 14d}", "1m to 13d"),
         ("lambda: {architecture: riscv}", "known are `x86_64` and `arm64`"),
         ("alarms: {rejected: 0/h}", "at least 1"),
-        ("table: {billing: provisioned}", "known are `on-demand`"),
+        ("table: {billing: provisioned}", "it must be `on-demand`"),
         ("table: {recovery: yes}", "`recovery` must be true or false, not 'yes'"),
         ("notify: {uploaded: {email: [nobody]}}", "'nobody' is not an e-mail address"),
         ("notify: {uploaded: {sms: [+447700900000]}}", "write it in quotes"),
@@ -135,6 +140,9 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
         ("{variants: {v: {width: 9}}, filters: [sharpn]}", "did you mean `sharpen`?"),
         ("{variants: {v: {width: 9}}, filters: [{sharpen: lots}]}", "`sharpen` can't be 'lots'"),
         ("{variants: {v: {width: 9}}, filters: [{sharpen: 1, blur: 2}]}", "not a mapping"),
+        ("{variants: {v: {width: 9}}, filters: [5]}", "write a filter as its name"),
+        ("{exif: 1.5}", "`exif` must be true or false, not 1.5"),
+        ("{on: removed, lambda: lambdas/images}", "is not made for this"),
         ("{variants: {v: {width: 9}}, filters: [{sharpen: false}]}", "leave a filter out"),
         ("{palette: 3, gps: keep}", "add `exif: true`"),
         ("{exif: true, gps: maybe}", "known are `drop`, `round` and `keep`"),
@@ -192,6 +200,24 @@ def test_a_pipeline_must_do_something_with_uploads() -> None:
 @pytest.mark.parametrize("text", ["[1, 2]", "hello", "5"])
 def test_a_file_of_another_kind_is_told(text: str) -> None:
     assert "must be settings of its own" in problem(text)
+
+
+def test_what_must_be_there_is_told_when_it_is_not() -> None:
+    assert problems("lambda: {}\n") == [
+        "1:1: `name` is missing",
+        "1:1: `steps` is missing",
+        "1:1: `version` is missing",
+    ]
+
+
+def test_an_environment_may_be_empty() -> None:
+    assert (
+        declare(SMALLEST + "environments: {prod: }\n", "prod").environments["prod"].region is None
+    )
+
+
+def test_a_pipeline_without_steps_is_told() -> None:
+    assert problem("version: 1\nname: tiny\nsteps: {}\n") == "3:8: `steps` is empty"
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
@@ -271,6 +297,12 @@ def test_writing_a_default_out_changes_no_hash() -> None:
 def test_how_a_function_is_run_makes_no_picture_stale() -> None:
     more = declare(SMALLEST + "lambda: {memory: 3GB, timeout: 2m}\n")
     assert steps.settings_hash(more) == steps.settings_hash(declare(SMALLEST))
+
+
+def test_a_step_may_go_back_to_what_is_automatic() -> None:
+    text = "  it: {exif: true, lambda: {visibility: auto}}\nlambda: {visibility: 1h}\n"
+    running = {group.name: group.running for group in steps.groups(declare(SMALLEST + text))}
+    assert (running["it"].visibility_s, running["thumb"].visibility_s) == (360, 3600)
 
 
 def test_a_filter_without_a_value_is_the_same_as_true() -> None:

@@ -1,0 +1,98 @@
+"""What each setting of pipeline.yaml is for, in a sentence: shown by editors, through the schema.
+
+Kept apart from the models, which every command loads, while these words are for `imgpipe schema`
+alone. A test sees to it that none is missing and none is left over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_RUNNING: Mapping[str, str] = {
+    "memory": "Memory in MB; the processor's share grows with it, and 1769 is one whole processor.",
+    "timeout": "How long one invocation may take.",
+    "tmp": "Room in /tmp.",
+    "concurrency": "How many at once: from a queue at most so many, directly reserved so many.",
+    "reserved": "Concurrency kept free for this function, and its limit.",
+    "batch": "Messages an invocation takes from the queue; more than 10 need a window.",
+    "window": "How long a batch may wait to become full.",
+    "retries": "How often a message is tried before it becomes a dead letter.",
+    "visibility": "How long a message stays hidden while it is worked on; auto is six timeouts.",
+    "retention": "How long a message may wait in the queue.",
+    "log_retention": "How long log lines are kept; CloudWatch knows certain periods only.",
+}
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "Spec": {
+        "version": "The version of this file's format.",
+        "name": "The pipeline's name, which every resource's name begins with.",
+        "uploads": "The bucket that publishes.",
+        "steps": "What is done with each upload; every step has a name of your choice.",
+        "notify": "Which people hear of what, in words.",
+        "lambda": "How functions are run and queues are kept, unless a step says otherwise.",
+        "table": "The table with a row for each image.",
+        "alarms": "When somebody is told.",
+        "environments": "Where copies of the pipeline live, and what is different there.",
+    },
+    "Uploads": {
+        "prefix": "Keys that begin with this are uploads.",
+        "suffixes": "Only these endings, in any case; without, content decides what is an image.",
+        "deliver": "Where S3 sends its events.",
+        "limits": "What is refused before it is decoded.",
+    },
+    "UploadLimits": {
+        "bytes": "The largest file.",
+        "pixels": "The largest picture, width times height.",
+        "frames": "The most frames of an animation or pages of a document.",
+        "decode": "The longest that decoding may take.",
+    },
+    "Step": {
+        "on": "What starts it: an upload, or a removal.",
+        "via": "How events come: through a queue, or directly from the topic.",
+        "group": "Steps with the same group share a function: one read, one decode.",
+        "variants": "The pictures that are made; a variant's name is its folder.",
+        "filters": "What is done to them, in order: a name, or a name with its value.",
+        "exif": "Keep the camera's notes in the row.",
+        "gps": "What becomes of the place: dropped, rounded to a kilometre, or kept.",
+        "palette": "How many main colours are kept in the row.",
+        "lambda": "A folder in lambdas/ with code of your own, or settings for this step alone.",
+    },
+    "Variant": {
+        "width": "Pixels; nothing is ever enlarged.",
+        "height": "Pixels; nothing is ever enlarged.",
+        "fit": "inside: all of it within the size; cover: fills it, edges cut off; "
+        "contain: all of it on a canvas of that size; fill: stretched.",
+        "format": "The file format.",
+        "quality": "Of the encoder, for jpeg and webp.",
+        "background": "What shows where the original is transparent, or beside it.",
+    },
+    "StepLambda": {"source": "The folder in lambdas/ with the handler.", **_RUNNING},
+    "LambdaDefaults": {**_RUNNING, "architecture": "The processor that functions run on in AWS."},
+    "Notify": {
+        "uploaded": "An upload was received.",
+        "completed": "Everything is made of it.",
+        "failed": "It was refused, or failed for good; these people also hear the alarms.",
+    },
+    "Notice": {
+        "email": "Addresses; each must confirm first.",
+        "sms": "Phone numbers with their country, in quotes.",
+        "push": "ARNs of push endpoints.",
+    },
+    "TableSection": {
+        "billing": "How it is paid for.",
+        "recovery": "Keep what is needed to go back to any second of the last 35 days.",
+    },
+    "Alarms": {
+        "dlq": "Dead letters in a queue.",
+        "rejected": "Refused uploads in a time.",
+        "age": "How long the oldest message of a queue has waited.",
+        "errors": "A function's errors in five minutes.",
+    },
+    "Environment": {
+        "profile": "The AWS profile; without, the usual ways to credentials are tried.",
+        "region": "The AWS Region; without, the profile's.",
+    },
+}
