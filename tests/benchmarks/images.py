@@ -50,9 +50,9 @@ def _until_done(project: Project, photo: Path, key: str) -> float:
     data = photo.read_bytes()
     started = time.perf_counter()
     project.cloud.client("s3").put_object(Bucket=project.graph.uploads_bucket, Key=key, Body=data)
-    while (row := rows.get(project, key)) is None or row["status"] != "done":
+    while rows.by_keys(project, [key], consistent=True).get(key, {}).get("status") != "done":
         if time.perf_counter() - started > 60:
-            raise TimeoutError(f"{key}: {row}")
+            raise TimeoutError(key)
         time.sleep(0.01)
     return time.perf_counter() - started
 
