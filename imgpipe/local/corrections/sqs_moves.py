@@ -134,11 +134,17 @@ def move_some(task: Task, most: int) -> int:
     return moved
 
 
+def _waiting(task: Task) -> bool:
+    source = sqs._queue_by_arn(task.source)
+    now = time.time()
+    return source is not None and any(is_visible(each, now) for each in source["messages"])
+
+
 async def _run(task: Task) -> None:
     step = 1 if task.rate else BURST
     try:
         while task.status == "RUNNING":
-            if not move_some(task, step):
+            if move_some(task, step) < step or not _waiting(task):
                 break
             await asyncio.sleep(1 / task.rate if task.rate else 0)
     except StoppedError as stopped:
