@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,25 +13,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgpipe.local.lifecycle import Running
+    from imgpipe.local.mailbox import Confirmation, Mail
 
-NOT_RUNNING = "not running"
+WHAT = "The embedded cloud"
+Port = typer.Option(None, "--port", min=1, max=65535, help="Listen on this port.")
+Number = typer.Argument(metavar="N", help="The number in the list.")
+Address = typer.Argument(None, metavar="[ADDRESS]", help="Only this address.")
+All = typer.Option(False, "--all", help="Every address.")
 
 
 def ensure_started(folder: Path) -> None:
     """Start the embedded cloud of the project in `folder`, if need be, and say so on stderr."""
     from imgpipe.local import lifecycle
 
-    _tell(lifecycle.ensure(folder))
-
-
-def _tell(running: Running) -> None:
-    if running.moved_from:
-        render.err().print(
-            f"Port {running.moved_from} is taken by another program: using {running.port}.",
-            style="yellow",
-        )
-    said = "Started the embedded cloud" if running.started else "The embedded cloud is running"
-    render.err().print(f"{said} on {running.endpoint}.")
+    running = lifecycle.ensure(folder)
+    if running.started:
+        _tell(running)
 
 
 def register(app: typer.Typer) -> None:
@@ -40,18 +36,13 @@ def register(app: typer.Typer) -> None:
         help="The embedded cloud: AWS's services on this machine.", no_args_is_help=True
     )
     app.add_typer(group, name="local")
-    group.command("start")(start)
-    group.command("stop")(stop)
-    group.command("status")(status)
-    group.command("reset")(reset)
-    group.command("env")(env)
-
-
-def _folder(file: Path) -> Path:
-    return file.resolve().parent
-
-
-Port = typer.Option(None, "--port", min=1, max=65535, help="Listen on this port.")
+    for command in (start, stop, status, reset, env):
+        group.command()(command)
+    letters = typer.Typer(help="The mail that it would have sent.", invoke_without_command=True)
+    group.add_typer(letters, name="mail")
+    letters.callback()(mail)
+    letters.command()(show)
+    letters.command()(confirm)
 
 
 def start(
@@ -64,7 +55,7 @@ def start(
 
     running = lifecycle.ensure(_folder(file), port)
     if json:
-        render.print_json(_public(running))
+        render.print_json(_facts(running))
     else:
         _tell(running)
 
@@ -77,8 +68,7 @@ def stop(file: options.File = options.PIPELINE_FILE, json: options.Json = False)
     if json:
         render.print_json({"stopped": stopped})
     else:
-        said = "Stopped the embedded cloud." if stopped else f"The embedded cloud is {NOT_RUNNING}."
-        render.err().print(said)
+        render.err().print(f"Stopped {_lower(WHAT)}." if stopped else f"{WHAT} is not running.")
 
 
 def status(file: options.File = options.PIPELINE_FILE, json: options.Json = False) -> None:
@@ -91,49 +81,37 @@ def status(file: options.File = options.PIPELINE_FILE, json: options.Json = Fals
         if json:
             render.print_json({"running": False})
         else:
-            render.out().print(NOT_RUNNING)
+            render.out().print(f"{WHAT} is not running.")
         raise typer.Exit(errors.PENDING)
-    facts = _public(running)
+    facts = _facts(running) | lifecycle.report(running)
     if json:
         render.print_json(facts)
-        return
-    table = render.table("what", "value")
-    render.out().print(render.rows(table, [(name, value) for name, value in facts.items()]))
+    else:
+        _show_status(facts)
 
 
-def _public(running: Running) -> dict[str, Any]:
-    return {
-        "running": True,
-        "endpoint": running.endpoint,
-        "region": running.region,
-        "account": running.account,
-        "pid": running.pid,
-        "port": running.port,
-        "uptime_s": round(time.time() - running.since, 1),
-    }
-
-
-def reset(file: options.File = options.PIPELINE_FILE, yes: options.Yes = False) -> None:
-    """Stop it and delete everything in it: resources, objects, messages, mail."""
+def reset(
+    file: options.File = options.PIPELINE_FILE,
+    yes: options.Yes = False,
+    json: options.Json = False,
+) -> None:
+    """Stop it and delete everything in it: resources, objects, messages, rows, mail."""
     from imgpipe.local import lifecycle
 
     folder = _folder(file)
     if not yes:
-        typer.confirm(f"Delete everything in the embedded cloud of {folder}?", abort=True, err=True)
+        question = f"Delete everything in the embedded cloud of {render.safe(folder)}?"
+        typer.confirm(question, abort=True, err=True)
     lifecycle.reset(folder)
-    render.err().print("The embedded cloud is empty.")
+    if json:
+        render.print_json({"reset": True})
+    else:
+        render.err().print(f"{WHAT} is stopped, and empty.")
 
 
 def env(file: options.File = options.PIPELINE_FILE, json: options.Json = False) -> None:
     """Print the variables that point AWS tools at it: eval "$(imgpipe local env)"."""
-    from imgpipe.errors import UnreachableError
-    from imgpipe.local import lifecycle
-
-    running = lifecycle.status(_folder(file))
-    if running is None:
-        raise UnreachableError(
-            "the embedded cloud", "it is not running", hint="imgpipe local start"
-        )
+    running = _running(file)
     variables = {
         "AWS_ENDPOINT_URL": running.endpoint,
         "AWS_ACCESS_KEY_ID": running.access_key,
@@ -147,3 +125,159 @@ def env(file: options.File = options.PIPELINE_FILE, json: options.Json = False) 
     typer.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def mail(
+    context: typer.Context,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """List the mail, the oldest first."""
+    if context.invoked_subcommand:
+        return
+    from imgpipe.local import mailbox
+
+    letters = mailbox.all_mail(_folder(file))
+    if json:
+        render.print_json([_letter(letter) for letter in letters])
+        return
+    if not letters:
+        render.err().print("No mail.")
+        return
+    table = render.table("n", "at", "to", "subject", right=["n"])
+    lines = [
+        (letter.number, f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}", letter.to, letter.subject)
+        for letter in letters
+    ]
+    render.out().print(render.rows(table, lines))
+
+
+def show(
+    number: int = Number,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show one mail."""
+    from imgpipe.local import mailbox
+
+    letter = mailbox.mail(_folder(file), number)
+    if json:
+        render.print_json(_letter(letter) | {"text": letter.text})
+        return
+    for name, value in (
+        ("From", letter.sender),
+        ("To", letter.to),
+        ("Date", f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S %z}"),
+        ("Subject", letter.subject),
+    ):
+        render.out().print(f"[bold]{name}:[/bold] {render.safe(value)}", soft_wrap=True)
+    render.out().print()
+    for line in letter.text.rstrip().splitlines():
+        render.out().print(render.safe(line), soft_wrap=True)
+
+
+def confirm(
+    address: str | None = Address,
+    every: bool = All,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Follow the confirmation links in the mail, as the people who got it would."""
+    from imgpipe.errors import FAILED, UsageError
+    from imgpipe.local import mailbox
+
+    if bool(address) == every:
+        raise UsageError("imgpipe local mail confirm", "name an address, or say --all")
+    running = _running(file)
+    results = mailbox.confirm(_folder(file), running.endpoint, address)
+    if json:
+        render.print_json([_confirmation(each) for each in results])
+    elif not results:
+        render.err().print("No mail asks to confirm anything.")
+    else:
+        table = render.table("address", "topic", "result")
+        lines = [(each.address, each.topic, each.error or "confirmed") for each in results]
+        render.out().print(render.rows(table, lines))
+    if any(each.error for each in results):
+        raise typer.Exit(FAILED)
+
+
+def _folder(file: Path) -> Path:
+    return file.resolve().parent
+
+
+def _running(file: Path) -> Running:
+    from imgpipe.errors import UnreachableError
+    from imgpipe.local import lifecycle
+
+    running = lifecycle.status(_folder(file))
+    if running is None:
+        raise UnreachableError(
+            "the embedded cloud", "it is not running", hint="imgpipe local start"
+        )
+    return running
+
+
+def _tell(running: Running) -> None:
+    if running.moved_from:
+        render.err().print(
+            f"Port {running.moved_from} is taken by another program: using {running.port}.",
+            style="yellow",
+        )
+    did = f"Started {_lower(WHAT)}" if running.started else f"{WHAT} is running"
+    render.err().print(f"{did} on {running.endpoint}")
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _facts(running: Running) -> dict[str, Any]:
+    return {
+        "running": True,
+        "endpoint": running.endpoint,
+        "region": running.region,
+        "account": running.account,
+        "pid": running.pid,
+        "port": running.port,
+    }
+
+
+def _show_status(facts: dict[str, Any]) -> None:
+    warm = facts["functions"]
+    table = render.table("embedded cloud", "")
+    lines = [
+        ("endpoint", facts["endpoint"]),
+        ("account, Region", f"{facts['account']}, {facts['region']}"),
+        ("process", facts["pid"]),
+        ("up for", render.age(facts["uptime_s"])),
+        ("memory", render.size(facts["memory_bytes"])),
+        ("data", render.size(facts["data_bytes"])),
+        ("warm functions", ", ".join(f"{name} x{n}" for name, n in sorted(warm.items())) or "none"),
+        (
+            "invocations",
+            f"{facts['invocations_running']} running, {facts['invocations_waiting']} waiting",
+        ),
+    ]
+    render.out().print(render.rows(table, lines))
+
+
+def _letter(letter: Mail) -> dict[str, Any]:
+    return {
+        "number": letter.number,
+        "at": letter.at,
+        "kind": letter.kind,
+        "from": letter.sender,
+        "to": letter.to,
+        "subject": letter.subject,
+        "link": letter.link,
+    }
+
+
+def _confirmation(each: Confirmation) -> dict[str, Any]:
+    return {
+        "address": each.address,
+        "topic": each.topic,
+        "confirmed": not each.error,
+        "error": each.error or None,
+    }

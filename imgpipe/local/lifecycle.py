@@ -8,6 +8,8 @@ what it is.
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import select
 import shutil
@@ -18,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.errors import ImgpipeError
+from imgpipe.errors import ImgpipeError, UnreachableError
 from imgpipe.local import layout as places
 from imgpipe.local import ports
 from imgpipe.local.layout import Layout
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
 
 START_S = 60.0
 STOP_S = 15.0
+ANSWER_S = 10.0
 LOOK_AGAIN_S = 0.02
 LOG_MAX_BYTES = 5_000_000
 WHAT = "the embedded cloud"
+STATUS_PATH = "/_imgpipe/status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,21 @@ def reset(folder: Path) -> None:
             if path.exists():
                 shutil.rmtree(path)
         layout.log.unlink(missing_ok=True)
+
+
+def report(running: Running) -> dict[str, Any]:
+    """Return what the server says about itself. Raises UnreachableError when it says nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=ANSWER_S)
+    try:
+        with contextlib.closing(connection):
+            connection.request("GET", STATUS_PATH, headers={"X-Imgpipe-Token": running.token})
+            return dict(json.load(connection.getresponse()))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UnreachableError(
+            WHAT,
+            f"process {running.pid} holds the port but doesn't answer ({error})",
+            hint="imgpipe local stop",
+        ) from error
 
 
 def last_line(path: Path) -> str:

@@ -107,14 +107,15 @@ def _assemble(
 ) -> tuple[App, Runtime]:
     from ministack import app
 
-    from imgpipe.local import corrections
-    from imgpipe.local.guard import Guard
+    from imgpipe.local import anonymous, corrections, guard, report
     from imgpipe.local.lambda_runtime import install
 
     endpoint = f"http://{ports.LOOPBACK}:{port}"
     keys.install(own)
     functions = install.install(layout.run, endpoint, own.secret_key)
     corrections.install_all()
+    anonymous.install()
+    guard.sign_downloads(own)
     announcement = {
         "endpoint": endpoint,
         "region": keys.REGION,
@@ -132,7 +133,8 @@ def _assemble(
         if ready_fd is not None:
             os.close(ready_fd)
 
-    return _announcing(Guard(app.app, own, port), announce), functions
+    guarded = guard.Guard(app.app, own, report.reporter(layout, functions))
+    return _announcing(guarded, announce), functions
 
 
 def _announcing(inner: App, announce: Callable[[], None]) -> App:
