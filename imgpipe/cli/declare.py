@@ -67,7 +67,8 @@ def validate(
 
         raise SpecError(file, problems, hint=HINT)
     else:
-        render.out().print(f"{render.safe(file)} is valid for {render.safe(', '.join(checked))}")
+        names = render.safe(", ".join(checked))
+        render.out().print(f"{render.safe(file)} is valid for {names}", soft_wrap=True)
 
 
 def _check(file: Path, env: str | None) -> tuple[list[str], list[Problem]]:
@@ -128,7 +129,7 @@ def init(
     chosen = templates.find(template)
     written = _write(chosen, folder, force=force)
     for path in written:
-        render.err().print(f"wrote {render.safe(path)}")
+        render.err().print(f"wrote {render.safe(path)}", soft_wrap=True)
     if not written:
         render.err().print("everything is there already")
     render.err().print("next: [bold]imgpipe up[/bold]")
@@ -173,7 +174,7 @@ def graph(
         typer.echo(drawing, nl=False)
         return
     out.write_text(drawing, encoding="utf-8")
-    render.err().print(f"wrote {render.safe(out)}")
+    render.err().print(f"wrote {render.safe(out)}", soft_wrap=True)
 
 
 def _built(file: Path, env: str) -> Graph:

@@ -107,7 +107,7 @@ def build(
         table=names.part("images"),
         rejected_queue=names.part("rejected"),
         topics=MappingProxyType(dict(made.topics)),
-        queues=MappingProxyType(dict(made.queues)),
+        queues=MappingProxyType(dict(sorted(made.queues.items()))),
         tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),
     )
 

@@ -26,7 +26,7 @@ def run(*args: str | Path) -> Result:
 def test_validate_says_for_which_environments_the_pipeline_is_valid() -> None:
     done = run("validate", "--file", ROOT / "pipeline.yaml")
     assert done.exit_code == 0
-    assert "is valid for local" in done.stdout.replace("\n", "")
+    assert done.stdout.endswith("pipeline.yaml is valid for local\n")
 
 
 def test_validate_checks_every_environment_that_is_declared(tmp_path: Path) -> None:

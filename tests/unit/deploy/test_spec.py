@@ -235,6 +235,41 @@ def test_a_users_own_code_may_know_filters_of_its_own(tmp_path: Path) -> None:
     assert steps.sources(made) == ("images", "mine", "writer")
 
 
+SKETCH = """\
+version: 1
+name: photo-studio
+uploads:
+  prefix: incoming/
+  suffixes: [jpg, png]
+  deliver: topic
+  limits: {bytes: 200MB, pixels: 250MP, frames: 500}
+steps:
+  thumbnail: {via: function, group: thumbs, variants: {thumb: {width: 200, height: 200, fit: cover}}}
+  enhance:   {via: queue, filters: [autocontrast, {sharpen: 1.2}], variants: {enhanced: {width: 1600}}}
+  sizes:     {via: queue, group: images, variants: {medium: {width: 800}, large: {width: 1600}}}
+  metadata:  {via: queue, group: images, exif: true, gps: drop, palette: 5}
+  tidy:      {on: removed, via: queue}
+notify:
+  uploaded:  {email: [studio@studio.photo]}
+  completed: {email: [studio@studio.photo], sms: ["+447700900000"], push: []}
+  failed:    {email: [ops@studio.photo]}
+lambda: {memory: 1769, timeout: 60s, tmp: 512MB, concurrency: 50, batch: 10, window: 0s, retries: 5,
+         visibility: auto, retention: 4d, log_retention: 30d}
+table: {billing: on-demand, recovery: true}
+alarms: {dlq: 1, rejected: 10/h, age: 15m, errors: 5}
+environments:
+  local: {}
+  prod:  {profile: studio, region: eu-west-1, lambda: {architecture: arm64, concurrency: 200}}
+"""
+
+
+def test_every_option_there_is_can_be_written_together() -> None:
+    made = declare(SKETCH, "prod")
+    assert (made.lambda_.architecture, made.lambda_.concurrency) == ("arm64", 200)
+    assert made.uploads.suffixes == (".jpg", ".png")
+    assert declare(SKETCH).lambda_.architecture == "x86_64"
+
+
 ENVIRONMENTS = """\
 version: 1
 name: tiny
