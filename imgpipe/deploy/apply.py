@@ -132,7 +132,7 @@ class _Run:
         except ImgpipeError as error:
             self.failures.append((action, error))
             tell("failed", str(error))
-        except Exception as error:  # noqa: BLE001 - told to the thread that waits
+        except BaseException as error:  # noqa: BLE001 - told to the thread that waits
             self.failures.append((action, cloud.explain(error, str(action.key))))
             tell("failed", str(error))
         else:
