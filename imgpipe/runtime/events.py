@@ -175,7 +175,7 @@ def _of_s3(record: dict[str, Any]) -> Change:
         raise Malformed(f"an S3 record without {error}") from error
     name = str(record.get("eventName", "")).removeprefix("s3:")
     return Change(
-        kind=_kind(name),
+        kind=_kind(name, key, thing.get("size")),
         name=name,
         bucket=bucket,
         key=key,
@@ -188,7 +188,9 @@ def _of_s3(record: dict[str, Any]) -> Change:
     )
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str, key: str, size: Any) -> Kind:
+    if key.endswith("/") and not size:
+        return "other"  # what S3's console makes of a new folder
     if name.startswith("ObjectCreated:"):
         return "created"
     return "removed" if name.startswith(("ObjectRemoved:", "LifecycleExpiration:")) else "other"

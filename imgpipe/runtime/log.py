@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 def line(event: str, **fields: object) -> None:
     """Write one line and flush it: the process may not live to see the next one."""
     text = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
     sys.stdout.flush()
 
 

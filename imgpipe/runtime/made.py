@@ -16,6 +16,10 @@ EXTENSIONS = {"jpeg": "jpg"}
 """Where a format's usual extension isn't its name."""
 
 
+def extension(image_format: str) -> str:
+    return EXTENSIONS.get(image_format, image_format)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """A variant, encoded.
@@ -30,7 +34,7 @@ class Picture:
 
     @property
     def extension(self) -> str:
-        return EXTENSIONS.get(self.format, self.format)
+        return extension(self.format)
 
     @property
     def content_type(self) -> str:

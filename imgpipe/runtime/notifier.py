@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from imgpipe.runtime import batch, events, items, log
 from imgpipe.runtime.errors import WORDS, Malformed, Reason
@@ -172,7 +173,7 @@ def readable(text: str) -> str:
 
     names come from strangers.
     """
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return "".join(char if char.isprintable() or category(char) == "Zs" else "?" for char in text)
 
 
 def size(count: int) -> str:

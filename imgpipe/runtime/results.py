@@ -128,6 +128,11 @@ def removed(key: str, version_id: str | None, sequencer: str, at: str) -> dict[s
     }
 
 
+def orphans(key: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the message that outputs of an earlier attempt at `key` may lie about, named by no row."""
+    return {"v": VERSION, "kind": "orphans", "key": key, "keys": list(keys)}
+
+
 def dumps(document: dict[str, Any]) -> str:
     """Return compact JSON in ASCII:
 

@@ -7,13 +7,15 @@ message unacknowledged; the next attempt writes the same keys again.
 
 An event is a hint. One GetObject opens the current object and tells its version before a byte of
 the body is read (so no HeadObject is needed, and no upload can slip in between the two): gone, or
-replaced by a version that has its own event, is acknowledged without a word.
+replaced by a version that has its own event, it is left alone. What an earlier attempt, that died
+before it could say so, may have stored of it is reported, so that it is tidied.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.runtime import batch, events, log, results
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.job import Job, from_change
+from imgpipe.runtime.made import extension
 from imgpipe.runtime.results import Output, Problem, StepResult
 from imgpipe.runtime.settings import Settings, code_hash, from_environment, within_memory
 from imgpipe.runtime.store import Outgoing, Source, Store, shared
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     from imgpipe.runtime.events import Change, Message
     from imgpipe.runtime.made import Made, Make, Picture
+
+_NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 def run(
@@ -107,11 +112,11 @@ class _Worker:
             key = change.alternative_key
             source = self.store.open(change.bucket, key)
         if source is None:
-            self._log_skipped(job, Reason.OBJECT_GONE.value)
+            self._skip(job, Reason.OBJECT_GONE.value)
             return job, None
         if change.version_id and source.version_id and change.version_id != source.version_id:
             source.close()
-            self._log_skipped(job, "superseded")
+            self._skip(job, "superseded")
             return job, None
         return job.reading(key, source), source
 
@@ -136,32 +141,18 @@ class _Worker:
 
     def _store(self, job: Job, made: Mapping[str, Made], started: float) -> list[StepResult]:
         done = []
-        for step, settings in self.settings.steps.items():
+        for step in self.settings.steps:
             product = made[step]
-            origin = job.origin
-            version = results.content_version(
-                origin.version_id, origin.sequencer, str(settings.get("hash", ""))
-            )
             outputs = {
-                name: self._put(job, name, picture, version)
-                for name, picture in product.variants.items()
+                variant: self._put(self._output_key(job, step, variant, picture.format), picture)
+                for variant, picture in product.variants.items()
             }
-            done.append(
-                job.result(
-                    step,
-                    "done",
-                    log.now(),
-                    ms=_ms_since(started),
-                    outputs=outputs,
-                    facts=dict(product.facts),
-                )
-            )
+            ms = _ms_since(started)
+            facts = dict(product.facts)
+            done.append(job.result(step, "done", log.now(), ms=ms, outputs=outputs, facts=facts))
         return done
 
-    def _put(self, job: Job, variant: str, picture: Picture, version: str) -> Output:
-        key = results.output_key(
-            variant, job.origin.key, self.settings.prefix, version, picture.extension
-        )
+    def _put(self, key: str, picture: Picture) -> Output:
         self.store.put(self.settings.variants_bucket, key, picture.data, picture.content_type)
         return Output(
             key=key,
@@ -212,8 +203,23 @@ class _Worker:
             receives=job.message.receives,
         )
 
-    def _log_skipped(self, job: Job, why: str) -> None:
+    def _skip(self, job: Job, why: str) -> None:
         log.line("skipped", key=job.origin.key, version_id=job.origin.version_id, why=why)
+        left = [
+            self._output_key(job, step, variant, str((settings or {}).get("format", "jpeg")))
+            for step, chosen in self.settings.steps.items()
+            for variant, settings in (chosen.get("variants") or {}).items()
+        ]
+        if left:
+            report = results.dumps(results.orphans(job.origin.key, left))
+            self.store.send(self.settings.results_queue_url, [Outgoing(report)])
+
+    def _output_key(self, job: Job, step: str, variant: str, image_format: str) -> str:
+        origin, step_hash = job.origin, str(self.settings.steps[step].get("hash", ""))
+        version = results.content_version(origin.version_id, origin.sequencer, step_hash)
+        return results.output_key(
+            variant, origin.key, self.settings.prefix, version, extension(image_format)
+        )
 
 
 def _letter(change: Change, message: Message, *, alone: bool) -> str:
@@ -228,11 +234,8 @@ def _letter(change: Change, message: Message, *, alone: bool) -> str:
 
 
 def _attribute_text(text: str) -> str:
-    """Return `text` as SQS takes it in an attribute:
-
-    without the control characters that XML can't hold.
-    """
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Return `text` as SQS takes it: without the characters that XML can't hold."""
+    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _ms_since(started: float) -> int:

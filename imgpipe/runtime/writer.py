@@ -29,6 +29,7 @@ WRITE_ATTEMPTS = 8
 _NEEDED = {
     "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "expected", "sequencer"),
     "removed": ("key", "at", "sequencer"),
+    "orphans": ("key", "keys"),
 }
 
 
@@ -80,6 +81,8 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
 
     Raises Transient when others keep writing.
     """
+    orphans = {each for report in heard if report["kind"] == "orphans" for each in report["keys"]}
+    heard = [result for result in heard if result["kind"] != "orphans"]
     for result in heard:
         log.line(
             "start", key=key, step=result.get("step", result["kind"]), status=result.get("status")
@@ -88,22 +91,24 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
         stored = store.get_item(settings.table, key, row.SK_IMAGE)
         before, rev = row.load(stored) if stored else (None, None)
         after, delete, announce = _merge(before, heard)
-        _tidy(delete, store, settings)
-        if after == before or _put(after, rev, store, settings):
-            if announce:
+        named = row.outputs(after) if after else set()
+        _tidy(sorted((delete | orphans) - named), store, settings)
+        if after is None or after == before or _put(after, rev, store, settings):
+            if after and announce:
                 _announce(after, store, settings)
             return
     raise Transient(f"the row of {key!r} kept changing during {WRITE_ATTEMPTS} attempts")
 
 
-def _merge(before: Row | None, heard: Sequence[dict[str, Any]]) -> tuple[Row, list[str], bool]:
+def _merge(
+    before: Row | None, heard: Sequence[dict[str, Any]]
+) -> tuple[Row | None, set[str], bool]:
     after, delete, announce = before, set[str](), False
     for result in heard:
         after, effects = row.merge(after, result)
         delete.update(effects.delete)
         announce = announce or effects.announce
-    assert after is not None  # noqa: S101 - a group has a result
-    return after, sorted(delete - row.outputs(after)), announce and row.status(after) in row.FINAL
+    return after, delete, announce and after is not None and row.status(after) in row.FINAL
 
 
 def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:
@@ -112,8 +117,9 @@ def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:
 
 
 def _tidy(keys: Sequence[str], store: Store, settings: Settings) -> None:
+    """Hand outputs to tidy; a pipeline without that step keeps them."""
     bodies = [{"v": 1, "kind": "outputs", "keys": some} for some in results.chunks(keys)]
-    if bodies and settings.tidy_queue_url:  # a pipeline without a tidy step keeps them
+    if bodies and settings.tidy_queue_url:
         store.send(settings.tidy_queue_url, [Outgoing(results.dumps(body)) for body in bodies])
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 200
 PLACE_DECIMALS = 2  # of a degree: about a kilometre
-SAMPLE_SIDE = 200
+SAMPLE_SIDE = 100
 """Colours are read off a small copy:
 
 on the whole picture they take hundreds of times longer and are the same.

@@ -186,11 +186,11 @@ def test_a_direct_invocation_with_a_bad_upload_is_over(store: FakeStore) -> None
     assert [result["status"] for result in results(store)] == ["rejected"]
 
 
-def test_an_upload_that_is_gone_is_acknowledged_without_a_word(store: FakeStore) -> None:
+def test_an_upload_that_is_gone_is_acknowledged_without_a_result(store: FakeStore) -> None:
     record = store.upload(UPLOADS, KEY, GOOD)
     store.remove(UPLOADS, KEY)
     assert run(store, sqs_event(s3_event(record))) == {"batchItemFailures": []}
-    assert not store.queues
+    assert [each["kind"] for each in results(store)] == ["orphans"]
     assert not store.keys(VARIANTS)
 
 
@@ -200,9 +200,26 @@ def test_a_version_that_was_replaced_is_left_to_the_event_of_the_newer_one(
     old = store.upload(UPLOADS, KEY, GOOD)
     new = store.upload(UPLOADS, KEY, b"newer")
     run(store, sqs_event(s3_event(old)))
-    assert not store.queues
+    assert [each["kind"] for each in results(store)] == ["orphans"]
     run(store, sqs_event(s3_event(new)))
     assert [result["version_id"] for result in results(store)] == ["v2"]
+
+
+def test_what_an_attempt_that_died_has_stored_is_reported_when_its_upload_is_gone(
+    store: FakeStore,
+) -> None:
+    event = sqs_event(s3_event(store.upload(UPLOADS, KEY, GOOD)))
+    store.break_on("send:results")
+    run(store, event)
+    (left,) = store.keys(VARIANTS)
+    store.remove(UPLOADS, KEY)
+    run(store, event)
+    assert results(store) == [{"v": 1, "kind": "orphans", "key": KEY, "keys": [left]}]
+
+
+def test_a_folder_made_in_the_console_is_no_upload(store: FakeStore) -> None:
+    run(store, sqs_event(s3_event(store.upload(UPLOADS, "incoming/holiday/", b""))))
+    assert not store.queues
 
 
 def test_what_the_event_announced_gives_way_to_what_was_read(store: FakeStore) -> None:

@@ -4,6 +4,7 @@ results become rows, completions and outputs to be tidied, however they are deli
 """
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,26 @@ def test_a_row_that_never_holds_still_is_tried_again_later(store: FakeStore) -> 
 def test_a_malformed_result_comes_back_alone(store: FakeStore, body: str) -> None:
     assert write(store, body, step()) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert stored(store)["status"] == "done"
+
+
+def test_orphans_are_tidied_unless_the_row_names_them(store: FakeStore) -> None:
+    write(store, step(number=1))
+    keys = ["sizes/a.1.jpg", "sizes/a.0.jpg"]
+    write(store, {"v": 1, "kind": "orphans", "key": KEY, "keys": keys})
+    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["sizes/a.0.jpg"]}]
+    write(store, {"v": 1, "kind": "orphans", "key": "incoming/none.jpg", "keys": ["thumb/x.jpg"]})
+    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["thumb/x.jpg"]}]
+    assert stored(store)["status"] == "done"
+    assert len(store.items) == 1
+
+
+def test_a_pipeline_without_tidy_keeps_what_nobody_names(store: FakeStore) -> None:
+    told = replace(SETTINGS, tidy_queue_url="")
+    for number in (1, 2):
+        event = sqs_event(step(number=number))
+        writer.run(event, FakeContext(), store=store, settings=told)
+    assert stored(store)["version_id"] == "v2"
+    assert not store.queues
 
 
 def test_rejections_say_why_and_are_told_once(store: FakeStore) -> None:
