@@ -116,9 +116,13 @@ class Poller:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, invoke: Invoke, places: Callable[[], int]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        invoke: Invoke,
+        places: Callable[[], int],
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._loop, self._invoke, self._places = loop, invoke, places
+        self._loop, self._invoke, self._places, self._clock = loop, invoke, places, clock
         self._running: Counter[str] = Counter()
         self._asked = False
         self._timer: asyncio.TimerHandle | None = None
@@ -138,7 +142,7 @@ class Poller:
             self._timer.cancel()
         delay = TICK_S
         try:
-            delay = self._fill_places(time.time())
+            delay = self._fill_places(self._clock())
         except Exception:
             log.exception("event source mappings could not be served; trying again")
         self._timer = self._loop.call_later(delay, self._look)
@@ -233,7 +237,7 @@ class Poller:
 
     def _end(self, batch: Batch, result: dict[str, Any] | None) -> None:
         self._running[batch.mapping["UUID"]] -= 1
-        settle(batch, result, time.time())
+        settle(batch, result, self._clock())
         self._look()
 
 
