@@ -167,13 +167,13 @@ def _upload(
     tally = view.Tally()
     with ExitStack() as stack:
         listing = stack.enter_context(JsonList()) if json else None
-        bar = stack.enter_context(view.bar())
-        task = bar.add_task(view.describe(tally, files, bool(timeout_s)), total=size)
+        waiting = timeout_s is not None
+        bars = view.Bars(stack.enter_context(view.bar()), files, size, waiting=waiting)
         found = sources.find(named, target, suffixes)
-        for event in _events(project, found, lambda count: bar.advance(task, count), timeout_s):
+        for event in _events(project, found, bars.more, timeout_s):
             tally.add(event)
-            bar.update(task, description=view.describe(tally, files, timeout_s is not None))
-            _tell(event, listing, waiting=timeout_s is not None)
+            bars.update(tally)
+            _tell(event, listing, waiting=waiting)
     _conclude(tally, project.graph.prefix, show_table=timeout_s is not None and not json)
 
 
@@ -243,13 +243,13 @@ def download(
     found = verb.find(project, key, variant)
     target = verb.place(found, out)
     with view.bar() as bar:
-        task = bar.add_task(render.safe(target.name), total=None)
-        size = verb.fetch(
-            project,
-            found,
-            target,
-            lambda so_far, whole: bar.update(task, completed=so_far, total=whole),
-        )
+        task = bar.add_task(render.safe(target.name), total=None, amount="")
+
+        def progress(so_far: int, whole: int) -> None:
+            amount = f"{render.size(so_far)} of {render.size(whole)}"
+            bar.update(task, completed=so_far, total=whole, amount=amount)
+
+        size = verb.fetch(project, found, target, progress)
     if json:
         render.print_json(
             {"path": str(target), "bucket": found.bucket, "key": found.key, "size": size}

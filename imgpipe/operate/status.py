@@ -177,13 +177,20 @@ def judge(found: Status) -> Status:
         if queue.dead_letters and queue.visible and queue.name != "rejected"
     ]
     faults += [
-        Fault(what=f"alarm {alarm.name}", hint="imgpipe dlq list, imgpipe logs")
+        Fault(what=f"alarm {alarm.name}", hint=_about(alarm.name))
         for alarm in found.alarms
         if alarm.state == "ALARM"
     ]
     return Status(
         **{**{name: getattr(found, name) for name in found.__slots__}, "faults": tuple(faults)}
     )
+
+
+def _about(alarm: str) -> str:
+    """Return the command that shows what an alarm is about; their names say it by how they end."""
+    if alarm.endswith("-errors"):
+        return "imgpipe logs --since 30m"
+    return "imgpipe watch" if alarm.endswith("-age") else "imgpipe dlq list"
 
 
 def _queue(project: Project, short: str, full: str) -> QueueState:

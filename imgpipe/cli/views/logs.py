@@ -56,7 +56,7 @@ def _text(text: str) -> str:
     told = parse(text)
     if told:
         return _fields(told)
-    plain = text.replace("\t", "  ")
+    plain = text.replace("\t", "  ").replace("\N{NO-BREAK SPACE}", " ")
     shown = "\n    ".join(render.safe(part) for part in re.split(r"\r\n|\r|\n", plain))
     if _RUNTIME.match(text):
         return f"[dim]{shown}[/]"

@@ -64,34 +64,44 @@ class Tally:
 
 
 def bar() -> Progress:
-    """Return a progress bar on stderr; it shows nothing where stderr is no terminal."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    """Return progress bars on stderr; they show nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}", justify="right"),
         TimeRemainingColumn(compact=True),
         console=render.err(),
         transient=True,
         disable=not render.err().is_terminal,
+        expand=True,
     )
 
 
-def describe(tally: Tally, files: int, waiting: bool) -> str:
-    if not waiting:
-        return f"{tally.sent} of {words.plural(files, 'file')}"
-    return f"{tally.sent} of {files} sent, {sum(tally.ends.values())} ended"
+class Bars:
+    """A bar of the bytes that are sent and, when images are waited for, one of those that ended."""
+
+    def __init__(self, progress: Progress, files: int, size: int, *, waiting: bool) -> None:
+        self._progress, self._files, self._size = progress, files, size
+        self._sending = progress.add_task("sending", total=size, amount="")
+        self._ending = progress.add_task("working", total=files, amount="") if waiting else None
+
+    def more(self, count: int) -> None:
+        """Count bytes that S3 has just confirmed; called from many threads."""
+        self._progress.update(self._sending, advance=count)
+
+    def update(self, tally: Tally) -> None:
+        """Show what has happened so far."""
+        task = next(task for task in self._progress.tasks if task.id == self._sending)
+        rate = f"{render.size(task.speed)}/s" if task.speed else ""
+        sent = f"{render.size(task.completed)} of {render.size(self._size)} {rate}"
+        self._progress.update(self._sending, amount=sent)
+        if self._ending is not None:
+            ended = sum(tally.ends.values())
+            amount = f"{ended:,} of {words.plural(self._files, 'image')}"
+            self._progress.update(self._ending, completed=ended, amount=amount)
 
 
 def sent_line(sent: Sent) -> str:
