@@ -9,13 +9,15 @@ the pipeline doesn't know, because nothing marks the bucket.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from imgpipe import cloud
 from imgpipe.deploy.providers import anchor, provider
 from imgpipe.deploy.providers.iam import Roles
+from imgpipe.deploy.providers.ownership import ASKED, is_ours
 from imgpipe.deploy.providers.site import Site, last
 from imgpipe.deploy.resources import Key, Kind, Resource
 
@@ -46,19 +48,39 @@ class Spot(NamedTuple):
     anchor: str
 
 
-def observe(site: Site, declared: Mapping[Key, Resource]) -> dict[Key, Resource]:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What there is: `resources` of ours, and the keys of `foreign` ones that stand where ours should."""
+
+    resources: dict[Key, Resource]
+    foreign: frozenset[Key] = frozenset()
+
+
+def observe(site: Site, declared: Mapping[Key, Resource]) -> Observed:
     """Return everything of the pipeline that exists: what is `declared`, and leftovers. Only reads."""
     spots = set(_spots(site, declared))
     _make_clients(site, spots)
     with ThreadPoolExecutor(READERS, thread_name_prefix="observe") as pool:
-        finds = [
-            pool.submit(_explained, "what is tagged", lambda: list(_tagged(site))),
-            pool.submit(_explained, "roles", lambda: list(Roles(site).strays(declared))),
-        ]
+        tagged = pool.submit(_explained, "what is tagged", lambda: set(_tagged(site)))
+        roles = pool.submit(_explained, "roles", lambda: set(Roles(site).strays(declared)))
         there = _read(pool, site, spots, declared)
-        strays = [key for find in finds for key in find.result() if key not in declared]
+        strays = (tagged.result() | roles.result()) - declared.keys()
         there |= _read(pool, site, set(_around(strays)) - spots, declared)
-    return there
+        doubtful = sorted(key for key in there.keys() - tagged.result() if key.kind in ASKED)
+        ours = list(
+            pool.map(lambda key: _explained(str(key), lambda: is_ours(site, key)), doubtful)
+        )
+    foreign = {key for key, mine in zip(doubtful, ours, strict=True) if not mine}
+    return Observed(_without(there, foreign), frozenset(foreign))
+
+
+def _without(there: Mapping[Key, Resource], foreign: Collection[Key]) -> dict[Key, Resource]:
+    """Leave out what is foreign, and what hangs on it."""
+    return {
+        key: resource
+        for key, resource in there.items()
+        if key not in foreign and not set(resource.needs) & set(foreign)
+    }
 
 
 def _read(

@@ -48,14 +48,16 @@ def site_of(project: Project, *, erase_data: bool = False) -> Site:
 def plan(project: Project) -> list[Action]:
     """Return what `up` would do, and what it would keep. Only reads."""
     site = site_of(project)
-    actions = planning.plan(project.graph.resources, observe(site, project.graph.resources))
-    return _with_letters(site, actions)
+    there = observe(site, project.graph.resources)
+    if there.foreign:
+        raise _foreign(site, sorted(there.foreign))
+    return _with_letters(site, planning.plan(project.graph.resources, there.resources))
 
 
 def plan_down(project: Project, *, delete_data: bool = False) -> list[Action]:
     """Return what `down` would delete, and what it would keep because it holds data. Only reads."""
     site = site_of(project, erase_data=delete_data)
-    there = observe(site, project.graph.resources)
+    there = observe(site, project.graph.resources).resources
     kept = {} if delete_data else dict(_data(site, there))
     return _with_letters(site, planning.plan_down(there, kept))
 
@@ -205,6 +207,15 @@ def _data(site: Site, there: Mapping[Key, Resource]) -> Iterator[tuple[Key, str]
             yield key, "it holds the rows: deleted only with --delete-data"
         if key.kind == "bucket" and not Buckets(site).is_empty(key.name):
             yield key, "it holds objects: deleted only with --delete-data"
+
+
+def _foreign(site: Site, keys: Sequence[Key]) -> ImgpipeError:
+    tags = " ".join(f"{name}={value}" for name, value in site.tags.items())
+    return ImgpipeError(
+        ", ".join(str(key) for key in keys[:3]),
+        "it exists and isn't tagged as part of this pipeline",
+        hint=f"choose another `name:` in pipeline.yaml, or tag it {tags} to hand it over",
+    )
 
 
 def _with_letters(site: Site, actions: list[Action]) -> list[Action]:

@@ -109,7 +109,7 @@ def embedded_site(embedded_cloud: Cloud, built: BuiltZip) -> Iterator[Site]:
 
 
 def _take_down(site: Site) -> None:
-    there = observe(site, EVERYTHING)
+    there = observe(site, EVERYTHING).resources
     assert all(
         event.state in {"started", "note", "done"} for event in apply(site, plan_down(there, {}))
     )

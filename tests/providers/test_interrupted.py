@@ -116,9 +116,9 @@ def test_up_killed_at_any_call_is_mended_by_running_again(
 ) -> None:
     n += kind == "after"
     _disturbed(_faulty(bystander, n, kind), plan(EVERYTHING, {}))
-    _run(bystander, plan(EVERYTHING, observe(bystander, EVERYTHING)))
+    _run(bystander, plan(EVERYTHING, observe(bystander, EVERYTHING).resources))
 
-    there = observe(bystander, EVERYTHING)
+    there = observe(bystander, EVERYTHING).resources
     assert there == EVERYTHING
     assert pending(plan(EVERYTHING, there)) == []
 
@@ -127,7 +127,7 @@ def test_up_killed_at_any_call_is_mended_by_running_again(
 def test_up_goes_through_when_an_answer_is_lost(bystander: Site, n: int) -> None:
     """The SDK asks again; what was done already must not be in the way."""
     assert not _disturbed(_faulty(bystander, n, "lost"), plan(EVERYTHING, {}))
-    assert observe(bystander, EVERYTHING) == EVERYTHING
+    assert observe(bystander, EVERYTHING).resources == EVERYTHING
 
 
 @pytest.mark.parametrize("kind", ["before", "after"])
@@ -138,9 +138,9 @@ def test_down_killed_at_any_call_leaves_nothing_when_run_again(
     site = replace(bystander, erase_data=True)
     _run(site, plan(EVERYTHING, {}))
     n += kind == "after"
-    _disturbed(_faulty(site, n, kind), plan_down(observe(site, EVERYTHING), {}))
-    _run(site, plan_down(observe(site, EVERYTHING), {}))
-    assert observe(site, EVERYTHING) == {}
+    _disturbed(_faulty(site, n, kind), plan_down(observe(site, EVERYTHING).resources, {}))
+    _run(site, plan_down(observe(site, EVERYTHING).resources, {}))
+    assert observe(site, EVERYTHING).resources == {}
 
 
 def test_the_numbers_above_cover_every_call(site: Site) -> None:
@@ -148,7 +148,7 @@ def test_the_numbers_above_cover_every_call(site: Site) -> None:
     _run(quiet, plan(EVERYTHING, {}))
     assert UP_CALLS - 3 <= quiet.clients.fault.seen < UP_CALLS  # type: ignore[attr-defined]
     quiet = replace(_faulty(site, 0, "after"), erase_data=True)
-    _run(quiet, plan_down(observe(site, EVERYTHING), {}))
+    _run(quiet, plan_down(observe(site, EVERYTHING).resources, {}))
     assert DOWN_CALLS - 3 <= quiet.clients.fault.seen < DOWN_CALLS  # type: ignore[attr-defined]
 
 
@@ -156,8 +156,8 @@ def test_the_numbers_above_cover_every_call(site: Site) -> None:
 def test_down_after_a_killed_up_leaves_nothing(bystander: Site, n: int) -> None:
     site = replace(bystander, erase_data=True)
     _disturbed(_faulty(site, n, "after"), plan(EVERYTHING, {}))
-    _run(site, plan_down(observe(site, EVERYTHING), {}))
-    assert observe(site, EVERYTHING) == {}
+    _run(site, plan_down(observe(site, EVERYTHING).resources, {}))
+    assert observe(site, EVERYTHING).resources == {}
 
 
 def test_a_change_killed_between_code_and_configuration_is_mended(site: Site) -> None:
@@ -171,6 +171,6 @@ def test_a_change_killed_between_code_and_configuration_is_mended(site: Site) ->
         TABLE.key: replace(TABLE, recovery=False),
     }
     for n in range(1, 12):
-        _disturbed(_faulty(site, n, "after"), plan(changed, observe(site, changed)))
-    _run(site, plan(changed, observe(site, changed)))
-    assert observe(site, changed) == changed
+        _disturbed(_faulty(site, n, "after"), plan(changed, observe(site, changed).resources))
+    _run(site, plan(changed, observe(site, changed).resources))
+    assert observe(site, changed).resources == changed
