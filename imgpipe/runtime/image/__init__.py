@@ -6,6 +6,7 @@ clock.
     geometry    where each variant's pixels come from and how large it gets: arithmetic only
     rendering   every variant from the next larger one, filtered, encoded
     facts       what is told about the picture: size, camera, place, colours
+    structure   why a decoder gave up, read off the container
     making      the above in order, for all steps of a function at once
 
 `make` ends with pictures or raises Rejected with one of the closed list of reasons; whatever a

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.runtime.errors import Rejected
 from imgpipe.runtime.image import facts
 from imgpipe.runtime.image.decoding import decode
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_size, place
 from imgpipe.runtime.image.opening import Opened, calm, open_image
 from imgpipe.runtime.image.rendering import render
 from imgpipe.runtime.image.resampling import resize
+from imgpipe.runtime.image.structure import explained
 from imgpipe.runtime.made import Made, Picture
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ def make(data: bytes, wanted: Mapping[str, Settings], limits: Limits) -> dict[st
     Raises Rejected when the upload is no image, is broken, or is over a limit.
     """
     with calm(data):
-        return _made(open_image(data, limits), wanted, limits)
+        try:
+            return _made(open_image(data, limits), wanted, limits)
+        except Rejected as refusal:
+            raise explained(refusal, data, limits.max_pixels) from refusal
 
 
 def _made(opened: Opened, wanted: Mapping[str, Settings], limits: Limits) -> dict[str, Made]:

@@ -220,6 +220,23 @@ def test_what_is_no_image_is_rejected_with_a_reason(data: bytes, reason: Reason)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_file_that_was_cut_short_is_told_as_such(kind: str, share: float) -> None:
+    whole = encoded(corners(), kind)
+    with pytest.raises(Rejected) as caught:
+        one(whole[: int(len(whole) * share)])
+    assert caught.value.reason is Reason.TRUNCATED_IMAGE
+
+
+def test_a_header_that_lies_about_the_size_is_refused_for_it() -> None:
+    whole = bytearray(encoded(corners(), "PNG"))
+    whole[16:24] = b"\x7f\xff\xff\xff" * 2
+    with pytest.raises(Rejected) as caught:
+        one(bytes(whole))
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
 def test_a_picture_over_the_limit_is_refused_on_its_header(kind: str) -> None:
     with pytest.raises(Rejected) as caught:
         one(encoded(corners(), kind), Limits(max_pixels=100_000))

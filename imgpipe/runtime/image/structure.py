@@ -1,0 +1,62 @@
+"""Why a decoder gave up, read off the container: files that say how long they are can be seen to be
+cut short.
+
+Decoders say "corrupt" for most of these. For the uploader the difference matters: a cut file wants
+to be sent again.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from imgpipe.runtime.errors import Reason, Rejected
+
+_PNG_HEADER_END = 33
+
+
+def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
+    """Return `refusal` with a better reason, if the container tells one."""
+    if refusal.reason is not Reason.CORRUPT_IMAGE:
+        return refusal
+    pixels = _png_pixels(data)
+    if pixels > max_pixels:
+        return Rejected(Reason.TOO_MANY_PIXELS, f"it declares {pixels} pixels")
+    if is_cut_short(data):
+        return Rejected(Reason.TRUNCATED_IMAGE, refusal.message)
+    return refusal
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Say whether the container promises more bytes than there are."""
+    if data[:4] == b"RIFF":
+        return len(data) < 8 or int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        order = "<I" if data[:2] == b"II" else ">I"
+        return len(data) < 8 or struct.unpack_from(order, data, 4)[0] >= len(data)
+    if data[4:8] == b"ftyp":
+        return _boxes_end_behind(data)
+    return False
+
+
+def _boxes_end_behind(data: bytes) -> bool:
+    """Walk the top-level boxes of an AVIF; a length of 0 means up to the end, 1 that 8 bytes
+    follow.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length == 0:
+            return False
+        if length == 1:
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        if length < 8:
+            return False
+        at += length
+    return at != len(data)
+
+
+def _png_pixels(data: bytes) -> int:
+    if data[:4] != b"\x89PNG" or data[12:16] != b"IHDR" or len(data) < _PNG_HEADER_END:
+        return 0
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width) * int(height)
