@@ -63,6 +63,7 @@ class FakeStore:
     queues: dict[str, list[Outgoing]] = field(default_factory=lambda: defaultdict(list))
     published: list[Published] = field(default_factory=list)
     items: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)  # by receipt, for so many seconds
     calls: list[str] = field(default_factory=list)
     lose_races: bool = False  # every conditional write finds that another was faster
     _breaks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -117,6 +118,10 @@ class FakeStore:
     def send(self, queue_url: str, messages: Sequence[Outgoing]) -> None:
         self._called(f"send:{queue_url}")
         self.queues[queue_url].extend(messages)
+
+    def hide(self, queue_url: str, pauses_s: Mapping[str, int]) -> None:
+        self._called("hide")
+        self.hidden.update(pauses_s)
 
     def publish(
         self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""

@@ -8,7 +8,7 @@ What a pipeline consists of is in `wiring`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imgpipe.deploy import policies, steps
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DLQ_RETENTION_S = 14 * 86_400
 ASYNC_ATTEMPTS = 3
-HANDLER = "handler.handler"
+HANDLER = "imgpipe.runtime.entry.handler"
 
 
 class Host(NamedTuple):
@@ -242,6 +242,10 @@ def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
 def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function:
     running = work.running
     reserved = running.reserved or (running.concurrency if work.via == "function" else None)
+    settings = work.settings
+    if work.via == "queue":
+        url = build.place.queue_url(build.names.part(work.queue))
+        settings = replace(settings, queue_url=url, backoff_s=running.backoff_s)
     return r.Function(
         name=name,
         role=build.names.role(work.name),
@@ -252,7 +256,7 @@ def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function
         memory_mb=running.memory_mb,
         timeout_s=running.timeout_s,
         tmp_mb=running.tmp_mb,
-        environment=((SETTINGS_VARIABLE, work.settings.dumps()),),
+        environment=((SETTINGS_VARIABLE, settings.dumps()),),
         code_hash=build.code_hashes[work.source],
         log_group=log_group,
         reserved_concurrency=reserved,

@@ -20,6 +20,7 @@ _RUNNING: Mapping[str, str] = {
     "batch": "Messages an invocation takes from the queue; more than 10 need a window.",
     "window": "How long a batch may wait to become full.",
     "retries": "How often a message is tried before it becomes a dead letter.",
+    "backoff": "The pause before the second attempt; each further one is three times as long.",
     "visibility": "How long a message stays hidden while it is worked on; auto is six timeouts.",
     "retention": "How long a message may wait in the queue.",
     "log_retention": "How long log lines are kept; CloudWatch knows certain periods only.",

@@ -52,6 +52,7 @@ Yes = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
 
 Seconds = Annotated[int, Quantity(SECONDS, "60s", 1, 900, "1s to 15m (AWS's limit for a function)")]
+Backoff = Annotated[int, Quantity(SECONDS, "10s", 0, 900, "0s to 15m")]
 Window = Annotated[int, Quantity(SECONDS, "5s", 0, 300, "0s to 5m (AWS's limit)")]
 Retention = Annotated[
     int,
@@ -244,6 +245,7 @@ class StepLambda(Section):
     batch: BatchSize | None = None
     window: Window | None = None
     retries: Retries | None = None
+    backoff: Backoff | None = None
     visibility: Visibility | None = None
     retention: Retention | None = None
     log_retention: LogDays | None = None
@@ -260,6 +262,7 @@ class LambdaDefaults(Section):
     batch: BatchSize = 10
     window: Window = 0
     retries: Retries = 5
+    backoff: Backoff = 10
     visibility: Visibility = "auto"
     retention: Retention = 4 * DAY
     log_retention: LogDays = 30

@@ -116,9 +116,15 @@ def logs(log_group_arn: str) -> Statement:
 
 
 def consume(queue_arn: str) -> Statement:
+    """Take messages from the queue, and decide when a failed one comes back."""
     return allow(
         "Receive",
-        ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+        [
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ],
         [queue_arn],
     )
 

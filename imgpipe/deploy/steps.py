@@ -36,6 +36,7 @@ class Running:
     batch: int
     window_s: int
     retries: int
+    backoff_s: int
     visibility_s: int
     retention_s: int
     log_days: int
@@ -127,6 +128,7 @@ def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
         batch=chosen["batch"],
         window_s=chosen["window"],
         retries=chosen["retries"],
+        backoff_s=chosen["backoff"],
         visibility_s=six_timeouts if chosen["visibility"] == "auto" else chosen["visibility"],
         retention_s=chosen["retention"],
         log_days=chosen["log_retention"],

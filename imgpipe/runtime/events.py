@@ -62,6 +62,7 @@ class Message:
     queued: bool = False
     receives: int = 1
     sent_at: str = ""  # ISO 8601, when the queue or topic took it
+    receipt: str = ""  # what SQS wants to hear when a queued message is to come back
     attributes: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def _from_queue(record: dict[str, Any]) -> Message:
         queued=True,
         receives=int(system.get("ApproximateReceiveCount", 1)),
         sent_at=_iso_of_ms(system.get("SentTimestamp")),
+        receipt=str(record.get("receiptHandle", "")),
         attributes={name: value.get("stringValue", "") for name, value in sent.items()},
     )
 

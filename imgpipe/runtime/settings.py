@@ -58,6 +58,8 @@ class Settings:
     expected: tuple[str, ...] = ()
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    queue_url: str = ""  # the function's own queue
+    backoff_s: int = 10  # the pause before the second attempt
     max_receives: int = 5
     notices: tuple[str, ...] = ()  # which kinds people asked for: uploaded, completed, failed
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import batch, events, log, results
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Malformed, Reason, Rejected
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
 from imgpipe.runtime.results import Output, Problem, StepResult
@@ -60,6 +60,30 @@ def run(
     return batch.run(events.messages(event, worker.request_id), worker.message)
 
 
+def report_broken(
+    messages: Sequence[Message], error: Exception, store: Store, settings: Settings, request_id: str
+) -> None:
+    """Tell the rows of every upload in `messages` that the function broke before it worked on them."""
+    worker = _Worker(store=store, settings=settings, make=_unreachable, request_id=request_id)
+    for message in messages:
+        for change in _created(message):
+            job = worker.job(change, message)
+            worker.say(job.failure(error, log.now(), 0))
+
+
+def _unreachable(*_: Any) -> Mapping[str, Made]:
+    raise AssertionError("a broken function makes no pictures")
+
+
+def _created(message: Message) -> list[Change]:
+    """Return the uploads in `message`; none if it can't be read, which is its own trouble."""
+    try:
+        found = events.changes(message.document())
+    except Malformed:
+        return []
+    return [change for change in found if change.kind == "created"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Worker:
     store: Store
@@ -81,9 +105,8 @@ class _Worker:
         if failures:
             raise failures[0]
 
-    def change(self, change: Change, message: Message, *, alone: bool) -> None:
-        """Bring one upload to an end and say so, or say what went wrong and raise it."""
-        job = from_change(
+    def job(self, change: Change, message: Message) -> Job:
+        return from_change(
             change,
             message,
             self.settings,
@@ -91,6 +114,10 @@ class _Worker:
             request_id=self.request_id,
             nonce=os.urandom(4).hex(),
         )
+
+    def change(self, change: Change, message: Message, *, alone: bool) -> None:
+        """Bring one upload to an end and say so, or say what went wrong and raise it."""
+        job = self.job(change, message)
         self._log_start(job)
         started = time.monotonic()
         try:
@@ -100,9 +127,9 @@ class _Worker:
             with closing(source):
                 said = self._attempt(job, source, _letter(change, message, alone=alone), started)
         except Exception as error:
-            self._say(job.failure(error, log.now(), _ms_since(started)))
+            self.say(job.failure(error, log.now(), _ms_since(started)))
             raise
-        self._say(said)
+        self.say(said)
 
     def _open(self, job: Job, change: Change) -> tuple[Job, Source | None]:
         """Open the upload; no source if it is gone, or if a newer version took its place."""
@@ -186,7 +213,7 @@ class _Worker:
             job.result(step, "rejected", at, ms=ms, problem=problem) for step in self.settings.steps
         ]
 
-    def _say(self, said: Sequence[StepResult]) -> None:
+    def say(self, said: Sequence[StepResult]) -> None:
         bodies = [Outgoing(results.dumps(result.document())) for result in said]
         if bodies:
             self.store.send(self.settings.results_queue_url, bodies)

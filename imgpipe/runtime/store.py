@@ -70,6 +70,13 @@ class Store(Protocol):
         """Send all messages, in as few calls as possible."""
         ...
 
+    def hide(self, queue_url: str, pauses_s: Mapping[str, int]) -> None:
+        """Let each message, named by its receipt, come back after so many seconds.
+
+        A receipt that is no longer good is passed over: its message comes back by itself.
+        """
+        ...
+
     def publish(
         self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
     ) -> None: ...
@@ -178,6 +185,16 @@ class AwsStore:
                 raise Transient(
                     f"{len(answer['Failed'])} messages were not sent: {answer['Failed'][0]}"
                 )
+
+    def hide(self, queue_url: str, pauses_s: Mapping[str, int]) -> None:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": pause_s}
+            for number, (receipt, pause_s) in enumerate(pauses_s.items())
+        ]
+        for start in range(0, len(entries), SEND_BATCH):
+            self._client("sqs").change_message_visibility_batch(
+                QueueUrl=queue_url, Entries=entries[start : start + SEND_BATCH]
+            )
 
     def publish(
         self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
