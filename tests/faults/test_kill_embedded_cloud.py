@@ -9,7 +9,7 @@ import threading
 import uuid
 import zipfile
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -121,7 +121,7 @@ class Writers:
         ]
         self.faults: list[BaseException] = []
 
-    def __enter__(self) -> Writers:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -250,9 +250,9 @@ def objects(cloud: Cloud, bucket: str) -> list[Any]:
 def messages(cloud: Cloud) -> Any:
     request = urllib.request.Request(
         cloud.lock["endpoint"] + "/_ministack/sqs/messages",
-        headers={"authorization": f"Bearer {cloud.lock.get('token', '')}"},
+        headers={"x-imgpipe-token": cloud.lock["token"]},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own loopback endpoint
+    with urllib.request.urlopen(request, timeout=10) as answer:
         found = json.load(answer)
     return json.dumps(found, sort_keys=True).replace(str(cloud.lock["port"]), "PORT")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgpipe.local.corrections import sns_email
+from imgpipe.local.journal import JournalError
 
 
 @pytest.fixture
@@ -74,5 +75,5 @@ def test_mail_that_cannot_be_written_leaves_nothing_half(
     file = mailbox / "file"
     file.write_text("in the way")
     monkeypatch.setenv("IMGPIPE_MAIL_DIR", str(file / "mail"))
-    with pytest.raises(OSError, match="mail"):
+    with pytest.raises(JournalError, match="mail"):
         sns_email.ask_to_confirm(SUBSCRIPTION)

@@ -20,8 +20,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
+from ministack.core.responses import error_response_json
 from ministack.services import lambda_svc
 
 from imgpipe.local import journal
@@ -31,6 +33,7 @@ log = logging.getLogger("async")
 
 KIND = "invocation"
 MAX_WORKERS = 16
+MAX_EVENT_BYTES = 1_048_576
 
 
 def retry_s() -> float:
@@ -183,15 +186,10 @@ class Invocations:
         self._line_up(waiting)
 
 
-_invocations: Invocations | None = None
-
-
+@cache
 def invocations() -> Invocations:
     """Return the server's own."""
-    global _invocations
-    if _invocations is None:
-        _invocations = Invocations(journal.current())
-    return _invocations
+    return Invocations(journal.current())
 
 
 def _accept(function: Any, event: Any) -> None:
@@ -207,6 +205,23 @@ def _accept(function: Any, event: Any) -> None:
     )
 
 
+_stock_invoke = lambda_svc._invoke
+
+
+async def _invoke(name: str, event: Any, headers: Any, *args: Any, **named: Any) -> Any:
+    """Refuse an event that AWS would refuse for its size."""
+    if str(headers.get("x-amz-invocation-type")) == "Event":
+        size = len(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode())
+        if size > MAX_EVENT_BYTES:
+            return error_response_json(
+                "RequestTooLargeException",
+                f"{size} byte payload is too large for the Event invocation type (limit {MAX_EVENT_BYTES} bytes)",
+                413,
+            )
+    return await _stock_invoke(name, event, headers, *args, **named)
+
+
 def install() -> None:
     lambda_svc.invoke_async_with_retry = _accept
+    lambda_svc._invoke = _invoke
     journal.when_serving(lambda: invocations().start())

@@ -100,9 +100,8 @@ def rule_wants(rule: dict[str, Any], event: str, key: str) -> bool:
     if not s3._event_matches(event, rule["events"]):
         return False
     plain = s3._key_matches_filter(key, rule["filter_prefix"], rule["filter_suffix"])
-    return plain or s3._key_matches_filter(
-        key, _decoded(rule["filter_prefix"]), _decoded(rule["filter_suffix"])
-    )
+    prefix, suffix = _decoded(rule["filter_prefix"]), _decoded(rule["filter_suffix"])
+    return bool(plain or s3._key_matches_filter(key, prefix, suffix))
 
 
 def _decoded(text: str | None) -> str | None:
@@ -120,7 +119,7 @@ def deliver(bucket: str, rule: dict[str, Any], document: dict[str, Any]) -> None
                 send.to_queue(sender, rule["arn"], text)
             case "sns":
                 send.to_topic(sender, rule["arn"], text, SUBJECT)
-            case "lambda":
+            case _:
                 send.to_function(sender, rule["arn"], document)
     except send.RefusedError as error:
         log.error("an event of %s is lost: %s", bucket, error.message)  # noqa: TRY400 - no traceback of interest

@@ -25,7 +25,7 @@ MAX_RULES = 100
 
 
 def _events_meet(one: str, other: str) -> bool:
-    return s3._event_matches(one, [other]) or s3._event_matches(other, [one])
+    return bool(s3._event_matches(one, [other]) or s3._event_matches(other, [one]))
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:

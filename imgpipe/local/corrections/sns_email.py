@@ -7,6 +7,7 @@ which needs no signature, as on AWS. Sending real mail is left out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import urllib.parse
@@ -35,7 +36,7 @@ def endpoint() -> str:
 
 
 def write_mail(tag: Tag, to: str, subject: str, text: str, sender: str = AWS_SENDER) -> Path:
-    """Put a mail into the mailbox and return its file. Raises OSError when the disk doesn't take it."""
+    """Put a mail into the mailbox and return its file. Raises JournalError when the disk doesn't take it."""
     mail = EmailMessage()
     mail["From"] = formataddr((sender, SENDER))
     mail["To"] = to
@@ -43,18 +44,21 @@ def write_mail(tag: Tag, to: str, subject: str, text: str, sender: str = AWS_SEN
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = make_msgid(domain="sns.amazonaws.com")
     mail.set_content(text, cte="8bit")
+    return _place(bytes(mail), tag)
+
+
+def _place(content: bytes, tag: Tag) -> Path:
     folder = mailbox()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{time.time_ns()}-{tag}.eml"
-    while path.exists():
-        path = folder / f"{time.time_ns()}-{tag}.eml"
     partial = path.with_suffix(".tmp")
     try:
-        partial.write_bytes(bytes(mail))
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
         partial.rename(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise journal.JournalError(f"{path}: {error}") from error
     return path
 
 

@@ -13,6 +13,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import request_scope
 from ministack.services import sns
 
+from imgpipe.local import journal
 from imgpipe.local.corrections import sns_email, sns_filters
 
 Params = dict[str, Any]
@@ -161,7 +162,7 @@ def _make_pending(topic: Any, subscription: Any) -> None:
     sns._refresh_subscription_counts(topic)
     try:
         sns_email.ask_to_confirm(subscription)
-    except OSError:
+    except journal.JournalError:
         topic["subscriptions"].remove(subscription)
         sns._sub_arn_to_topic.pop(subscription["arn"], None)
         sns._refresh_subscription_counts(topic)
@@ -197,16 +198,16 @@ def _confirm(params: Params) -> Response:
             ),
             None,
         )
-        if found is not None and time.time() - found.get("asked_at", time.time()) > TOKEN_LIFE_S:
+        if (
+            found is not None
+            and time.time() - found.get("asked_at", time.time()) > sns_email.TOKEN_LIFE_S
+        ):
             return _invalid("Token")
         response: Response = _stock_confirm(params)
     if found is not None and response[0] == 200:
         found["confirmed_token"] = token
         return response
     return _confirmed_before(topic, token) or (response if topic is None else _invalid("Token"))
-
-
-TOKEN_LIFE_S = sns_email.TOKEN_LIFE_S
 
 
 def _confirmed_before(topic: Any, token: str) -> Response | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from imgpipe.local.journal.store import Journal, JournalError
 
 __all__ = ["Journal", "JournalError", "current", "folder", "serving", "when_serving"]
 
-_journal: Journal | None = None
 _when_serving: list[Callable[[], None]] = []
 
 
@@ -23,12 +23,10 @@ def folder() -> Path:
     return Path(os.environ["STATE_DIR"])
 
 
+@cache
 def current() -> Journal:
     """Return this process's journal; the first call opens it."""
-    global _journal
-    if _journal is None:
-        _journal = Journal(folder() / "journal.db")
-    return _journal
+    return Journal(folder() / "journal.db")
 
 
 def when_serving(call: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ until a commit succeeds again; reads are answered all the while. A refused reque
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -69,10 +70,12 @@ class Durable:
                 )
                 loop.call_later(RETRY_S, commit)
 
-        self._journal.on_mark = lambda: loop.call_soon_threadsafe(
-            loop.call_later, BACKGROUND_COMMIT_S, commit
-        )
-        self._journal.on_mark()
+        def soon() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the last commit was made
+                loop.call_soon_threadsafe(loop.call_later, BACKGROUND_COMMIT_S, commit)
+
+        self._journal.on_mark = soon
+        soon()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = requests.Request(scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ class Code:
     def __init__(self) -> None:
         self._names: dict[int, tuple[bytes, str]] = {}
 
-    def reference(self, zipped: Any) -> Any:
-        """Return what the settings say in place of a zip's bytes."""
+    def reference(self, record: dict[str, Any]) -> Any:
+        """Return what the settings say in place of the bytes of a function's zip, which are on disk by then.
+
+        Functions with the same code share its bytes in memory from here on.
+        """
+        zipped = record.get("code_zip")
         if not isinstance(zipped, bytes):
             return zipped
-        known = self._names.get(id(zipped))
-        name = known[1] if known else hashlib.sha256(zipped).hexdigest()
-        if known is None:
+        if id(zipped) not in self._names:
+            name = hashlib.sha256(zipped).hexdigest()
             self._write(name, zipped)
+            record["code_zip"] = zipped = next(
+                (same for same, known in self._names.values() if known == name), zipped
+            )
             self._names[id(zipped)] = (zipped, name)
-        return {lambda_svc._BLOB_REF_KEY: name}
+        return {lambda_svc._BLOB_REF_KEY: self._names[id(zipped)][1]}
 
     def _write(self, name: str, zipped: bytes) -> None:
         path = Path(lambda_svc.CODE_BLOB_DIR) / f"{name}.zip"
@@ -43,24 +50,39 @@ class Code:
                 partial.unlink(missing_ok=True)
             raise JournalError(f"{path}: {error}") from error
 
-    def prune(self, kept: set[str]) -> None:
-        """Forget and delete the zips that no function has any more."""
+    def forget(self, kept: set[str]) -> None:
+        """Let go of the bytes that no function has any more."""
         self._names = {
             key: (zipped, name) for key, (zipped, name) in self._names.items() if name in kept
         }
+
+    def prune(self, kept: set[str]) -> None:
+        """Delete the zips that no function has any more. Only at a start: the last commit may need them."""
         for path in Path(lambda_svc.CODE_BLOB_DIR).glob("*.zip"):
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
 
 
+def _records() -> Iterator[dict[str, Any]]:
+    """Yield every function and every version of one."""
+    for function in lambda_svc._functions._data.values():
+        yield function
+        yield from (function.get("versions") or {}).values()
+
+
 def _without_code(code: Code, record: dict[str, Any]) -> dict[str, Any]:
-    plain = {**record, "code_zip": code.reference(record.get("code_zip"))}
+    plain = {**record, "code_zip": code.reference(record)}
     if record.get("versions"):
         plain["versions"] = {
-            number: {**version, "code_zip": code.reference(version.get("code_zip"))}
+            number: {**version, "code_zip": code.reference(version)}
             for number, version in record["versions"].items()
         }
     return plain
+
+
+def _names(code: Code) -> set[str]:
+    references = [code.reference(record) for record in _records()]
+    return {reference[lambda_svc._BLOB_REF_KEY] for reference in references if reference}
 
 
 def describe(code: Code) -> dict[str, Any]:
@@ -69,6 +91,7 @@ def describe(code: Code) -> dict[str, Any]:
     functions._data = {
         key: _without_code(code, record) for key, record in lambda_svc._functions._data.items()
     }
+    code.forget(_names(code))
     return {
         "functions": functions,
         "layers": lambda_svc._layers,
@@ -79,13 +102,9 @@ def describe(code: Code) -> dict[str, Any]:
 
 def restore(code: Code) -> None:
     """Finish what the last process began, and delete code that nothing refers to."""
-    kept: set[str] = set()
-    for function in lambda_svc._functions._data.values():
-        for record in (function, *(function.get("versions") or {}).values()):
-            reference = code.reference(record.get("code_zip"))
-            kept.add(reference[lambda_svc._BLOB_REF_KEY] if reference else "")
-            _finish(record.get("config") or {})
-    code.prune(kept)
+    for record in _records():
+        _finish(record.get("config") or {})
+    code.prune(_names(code))
 
 
 def _finish(config: dict[str, Any]) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack import app
-from ministack.services import s3, sts
+from ministack.services import s3, sns, sts
 
 from imgpipe.local import journal
 from imgpipe.local.journal import (
     alarms,
+    bodies,
     functions,
     logs,
     messages,
@@ -21,6 +22,7 @@ from imgpipe.local.journal import (
     refusal,
     rows,
     settings,
+    uploads,
 )
 from imgpipe.local.journal.answers import Durable
 from imgpipe.local.journal.blobs import Blobs
@@ -31,13 +33,17 @@ from imgpipe.local.journal.store import Journal, JournalError
 def install() -> None:
     book = journal.current()
     blobs = Blobs(journal.folder() / "blobs")
-    stored = objects.Objects(book, blobs)
+    kept = bodies.Bodies(blobs)
+    stored = objects.Objects(book, blobs, kept)
+    unfinished = uploads.Uploads(book, blobs, kept)
     code = functions.Code()
 
     def restore() -> None:
         messages.restore(book)
         rows.restore(book)
         stored.restore()
+        unfinished.restore()
+        blobs.sweep()
         functions.restore(code)
         alarms.restore(book)
         logged.restore()
@@ -52,10 +58,14 @@ def install() -> None:
     settings.describe("sts", lambda: {"sessions": dict(sts._sessions)})
     sts.load_persisted_state = lambda state: sts._sessions.update(state.get("sessions", {}))
 
-    messages.install(book)
+    messages.install(book, lambda: saved.save("sqs"))
     rows.install(book)
-    objects.install(stored, blobs)
-    s3.handle_request = _refusing(s3.handle_request, stored)
+    bodies.install(kept)
+    stored.install()
+    unfinished.install()
+    book.after_commit.append(blobs.settle)
+    s3.handle_request = _refusing("s3", s3.handle_request, kept.forget)
+    sns.handle_request = _refusing("query", sns.handle_request, lambda: None)
     alarms.install(saved)
     logged.install()
     app.app = Durable(app.app, book, _noting(book, saved))
@@ -66,23 +76,31 @@ def _noting(book: Journal, saved: settings.Settings) -> Callable[[Request], None
         saved.changed(request)
         if request.service == "monitoring" and request.action == "PutMetricData":
             alarms.metrics_changed(book)
+        elif (
+            request.service == "sns" and request.action.startswith("Publish") and _has_fifo_topics()
+        ):
+            saved.save("sns")
 
     return changed
+
+
+def _has_fifo_topics() -> bool:
+    return any(topic["attributes"].get("FifoTopic") == "true" for topic in sns._topics.all_values())
 
 
 Handler = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
 
 
-def _refusing(stock: Handler, stored: objects.Objects) -> Handler:
-    """Answer 507 for a body that the disk doesn't take."""
+def _refusing(protocol: str, stock: Handler, afterwards: Callable[[], None]) -> Handler:
+    """Answer 507 when the disk doesn't take what the handler writes by itself: a body, a mail."""
 
-    async def handle(method: str, path: str, headers: Any, *args: Any, **named: Any) -> Any:
+    async def handle(*args: Any, **named: Any) -> Any:
         try:
-            return await stock(method, path, headers, *args, **named)
+            return await stock(*args, **named)
         except JournalError as error:
-            content_type, text = refusal.document("s3", str(error))
+            content_type, text = refusal.document(protocol, str(error))
             return refusal.STATUS, {"Content-Type": content_type}, text
         finally:
-            stored.forget()
+            afterwards()
 
     return handle

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, SupportsIndex
+from typing import Any, Self, SupportsIndex
 
 from ministack.core.concurrency import esm_wake
 from ministack.services import lambda_svc, sqs
@@ -26,6 +26,14 @@ from imgpipe.local.journal.store import Journal
 
 KIND = "message"
 _UID = "_uid"
+_FIFO_STATE = frozenset({"fifo_seq", "dedup_cache"})
+"""What sending to a FIFO queue changes besides its messages; it is kept with the settings."""
+_on_fifo: list[Callable[[], None]] = []
+
+
+def _fifo_changed() -> None:
+    for call in _on_fifo:
+        call()
 
 
 class Message(dict[str, Any]):
@@ -164,7 +172,7 @@ class MessageList(list[Message]):
         self._seen.rows = self._rows
         self.keep(left)
 
-    def __iadd__(self, several: Iterable[dict[str, Any]]) -> MessageList:  # type: ignore[misc, override]
+    def __iadd__(self, several: Iterable[dict[str, Any]]) -> Self:  # type: ignore[misc, override]
         self.extend(several)
         return self
 
@@ -190,6 +198,8 @@ class Queue(dict[str, Any]):
                 self["messages"].keep(value)
         else:
             super().__setitem__(name, value)
+            if name in _FIFO_STATE:
+                _fifo_changed()
 
     def settings(self) -> dict[str, Any]:
         return {name: value for name, value in self.items() if name != "messages"}
@@ -289,5 +299,6 @@ def _unreceive(message: Message, now: float) -> None:
         message["visible_at"] = now
 
 
-def install(book: Journal) -> None:
+def install(book: Journal, save_settings: Callable[[], None]) -> None:
+    _on_fifo.append(save_settings)
     sqs._queues._data = QueueStore(book, sqs._queues._data)

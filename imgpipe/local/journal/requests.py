@@ -71,7 +71,7 @@ class Request:
     def changes(self) -> bool:
         """Return whether the request changes anything at all."""
         if self.service == "lambda" and self.path.endswith("/invocations"):
-            return self.event_type == "Event"
+            return bool(self.event_type == "Event")
         if self.action:
             return not _READ.match(self.action)
         return self.method not in {"GET", "HEAD", "OPTIONS"}

@@ -29,7 +29,9 @@ Encode = Callable[[], str | None]
 CHECKPOINT_COMMITS = 1_000
 """Commits between two checkpoints; the write-ahead log then holds some ten megabytes."""
 
-_CREATE = "CREATE TABLE IF NOT EXISTS entry (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))"
+_CREATE = (
+    "CREATE TABLE IF NOT EXISTS entry (kind TEXT, key TEXT, value TEXT, PRIMARY KEY (kind, key))"
+)
 _UPSERT = "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 
 
