@@ -79,6 +79,12 @@ def test_grey_is_grey(name: str, value: Any) -> None:
         assert max(red, green, blue) - min(red, green, blue) <= 1
 
 
+def test_sharpening_makes_edges_steeper() -> None:
+    soft = corners().resize((40, 30)).resize((400, 300), Image.Resampling.BILINEAR)
+    spread = ImageStat.Stat(soft.convert("L")).stddev[0]
+    assert ImageStat.Stat(applied("sharpen", 4, soft).convert("L")).stddev[0] > spread
+
+
 def test_sepia_is_warm() -> None:
     for red, green, blue in colours_of(applied("sepia")):
         assert red >= green >= blue
