@@ -45,7 +45,6 @@ def up(
     file: options.File = options.PIPELINE_FILE,
 ) -> None:
     """Put the pipeline up, or bring it to what pipeline.yaml says: shows the plan, asks, applies it."""
-    from imgpipe.cli.views import provision as view
     from imgpipe.deploy.plan import pending
     from imgpipe.operate import provision
 
@@ -56,6 +55,8 @@ def up(
     if not changes:
         render.err().print(f"nothing to change: {len(actions)} resources are as declared")
         return
+    from imgpipe.cli.views import provision as view
+
     render.err().print(view.plan(project, actions))
     _approve(project, changes, yes)
     with closing(provision.up(project, actions, say=_say)) as events:
