@@ -1,0 +1,102 @@
+"""The backends: the embedded cloud, which runs functions, and moto inside this process, which
+doesn't. A check that asks for `aws` runs on both, one that asks for `cloud`, `functions` or
+`recorder` on the embedded cloud alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from imgpipe.local import lifecycle
+from tests.cloud_fixture import EmbeddedCloud
+from tests.contract.aws import REGION, Aws, Function, Lambda, Recorder, zipped
+from tests.contract.known_gaps import EMBEDDED, GAPS, MOTO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONCURRENCY = "8"
+"""More than the cores: most functions here sleep or wait."""
+MOTO_PATIENCE_S = 2.0
+"""Nothing of moto's happens later by itself, but for a visibility timeout."""
+ASYNC_RETRY_S = "0.2"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here not in item.path.parents:
+            continue
+        backend = getattr(item, "callspec", None) and item.callspec.params.get("aws")
+        reason = GAPS.get(getattr(item, "originalname", ""), {}).get(backend or EMBEDDED)
+        if reason:
+            item.add_marker(pytest.mark.xfail(reason=f"{backend or EMBEDDED}: {reason}"))
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """The embedded cloud, one for the session."""
+    os.environ["IMGPIPE_LAMBDA_CONCURRENCY"] = CONCURRENCY
+    os.environ["IMGPIPE_ASYNC_RETRY_S"] = ASYNC_RETRY_S
+    os.environ["NOT_FOR_FUNCTIONS"] = "a variable of whoever starts the embedded cloud"
+    folder = tmp_path_factory.mktemp("contract")
+    try:
+        running = EmbeddedCloud(folder, lifecycle.ensure(folder))
+        yield Aws(EMBEDDED, running.client, running.endpoint)
+    finally:
+        lifecycle.stop(folder)
+
+
+@pytest.fixture(params=[EMBEDDED, MOTO])
+def aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """Each backend in turn. moto forgets everything after a check."""
+    if request.param == EMBEDDED:
+        yield request.getfixturevalue("cloud")
+        return
+    from moto import mock_aws
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr("tests.contract.aws.PATIENCE_S", MOTO_PATIENCE_S)
+    with mock_aws():
+        yield Aws(MOTO, _moto_client)
+
+
+def _moto_client(service: str, **changes: Any) -> Any:
+    settings = {
+        "region_name": REGION,
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "config": Config(retries={"total_max_attempts": 1}),
+    }
+    return boto3.Session().client(service, **{**settings, **changes})
+
+
+@pytest.fixture(scope="session")
+def functions(cloud: Aws) -> Lambda:
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Lambda(cloud, cloud.role(), runtime)
+
+
+@pytest.fixture(scope="session")
+def probe(functions: Lambda) -> Function:
+    """A function that does what its event says. Checks share it: do nothing to it that lasts."""
+    return functions.make("probe", MemorySize=128, variables={"MINE": "42"})
+
+
+@pytest.fixture(scope="session")
+def recorder(functions: Lambda) -> Recorder:
+    """A function that keeps what it gets. Checks share it, each with sources of its own."""
+    bucket = functions.aws.bucket()
+    return Recorder(
+        functions.make("record", code=zipped(), Timeout=2, variables={"BUCKET": bucket}),
+        bucket,
+        functions.aws,
+    )
