@@ -107,9 +107,9 @@ def reset(folder: Path) -> None:
         layout.log.unlink(missing_ok=True)
 
 
-def report(running: Running) -> dict[str, Any]:
+def report(running: Running, patience_s: float = ANSWER_S) -> dict[str, Any]:
     """Return what the server says about itself. Raises UnreachableError when it says nothing."""
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=ANSWER_S)
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=patience_s)
     try:
         with contextlib.closing(connection):
             connection.request("GET", STATUS_PATH, headers={"X-Imgpipe-Token": running.token})
