@@ -124,7 +124,9 @@ class Aws:
     name: str
     make_client: Callable[..., Any]
     endpoint: str = ""
+    long_poll_s: int = 1
     _clients: dict[str, Any] = field(default_factory=dict)
+    _account: str = ""
 
     def client(self, service: str, **changes: Any) -> Any:
         if changes:
@@ -135,7 +137,8 @@ class Aws:
 
     @property
     def account(self) -> str:
-        return str(self.client("sts").get_caller_identity()["Account"])
+        self._account = self._account or self.client("sts").get_caller_identity()["Account"]
+        return self._account
 
     def bucket(self, **settings: Any) -> str:
         name = unique("bucket")
@@ -178,7 +181,7 @@ class Aws:
         got: list[dict[str, Any]] = []
 
         def enough() -> bool:
-            for message in self.look(queue, WaitTimeSeconds=1):
+            for message in self.look(queue, WaitTimeSeconds=self.long_poll_s):
                 self.client("sqs").delete_message(
                     QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"]
                 )
@@ -202,7 +205,7 @@ class Aws:
         records: list[dict[str, Any]] = []
 
         def enough() -> bool:
-            for message in self.look(queue, WaitTimeSeconds=1):
+            for message in self.look(queue, WaitTimeSeconds=self.long_poll_s):
                 self.client("sqs").delete_message(
                     QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"]
                 )

@@ -54,19 +54,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         lifecycle.stop(folder)
 
 
-@pytest.fixture(params=[EMBEDDED, MOTO])
-def aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """Each backend in turn. moto forgets everything after a check."""
-    if request.param == EMBEDDED:
-        yield request.getfixturevalue("cloud")
-        return
+@pytest.fixture(scope="session")
+def in_process() -> Aws:
+    """moto, which answers while it is started."""
     from moto import mock_aws
 
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setattr("tests.contract.aws.PATIENCE_S", MOTO_PATIENCE_S)
     with mock_aws():
-        yield Aws(MOTO, _moto_client)
+        return Aws(MOTO, _moto_client, long_poll_s=0)
 
 
 def _moto_client(service: str, **changes: Any) -> Any:
@@ -77,6 +71,20 @@ def _moto_client(service: str, **changes: Any) -> Any:
         "config": Config(retries={"total_max_attempts": 1}),
     }
     return boto3.Session().client(service, **{**settings, **changes})
+
+
+@pytest.fixture(params=[EMBEDDED, MOTO])
+def aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """Each backend in turn. moto forgets everything after a check."""
+    if request.param == EMBEDDED:
+        yield request.getfixturevalue("cloud")
+        return
+    from moto import mock_aws
+
+    monkeypatch.setattr("tests.contract.aws.PATIENCE_S", MOTO_PATIENCE_S)
+    backend = request.getfixturevalue("in_process")
+    with mock_aws():
+        yield backend
 
 
 @pytest.fixture(scope="session")
