@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from imgpipe import errors
 from imgpipe.cli import options, render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgpipe.deploy.calls import Calls
     from imgpipe.deploy.plan import Action
@@ -59,7 +59,7 @@ def up(
 
     render.err().print(view.plan(project, actions))
     _approve(project, changes, yes)
-    with closing(provision.up(project, actions, say=_say)) as events:
+    with _mendable("imgpipe up"), closing(provision.up(project, actions, say=_say)) as events:
         done = view.follow(render.err(), project, actions, events)
     render.err().print(view.done_line("up", done, time.monotonic() - started, calls.total))
     view.outputs(render.out(), _first(_values(project)))
@@ -178,6 +178,16 @@ def _ask(question: str) -> None:
     if not typer.confirm(question, err=True):
         render.err().print("nothing was changed")
         raise typer.Exit(errors.FAILED)
+
+
+@contextmanager
+def _mendable(again: str) -> Iterator[None]:
+    """On Ctrl-C say what to run; what was begun has been finished by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        render.err().print(f"[yellow]interrupted[/]: {again} goes on where it stopped")
+        raise
 
 
 def _say(text: str) -> None:

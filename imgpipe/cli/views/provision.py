@@ -139,9 +139,25 @@ def follow(
 
     A terminal gets a bar and what is being done now, anything else a line for each thing done.
     """
+    told = _without_skipped(console, events)
     if console.is_terminal:
-        return _live(console, project, actions, events)
-    return _lines(console, project, events)
+        return _live(console, project, actions, told)
+    return _lines(console, project, told)
+
+
+def _without_skipped(console: Console, events: Iterable[Event]) -> Iterator[Event]:
+    """Pass on what happens; count what doesn't, and say so at the end."""
+    skipped = 0
+    try:
+        for event in events:
+            if event.state == "skipped":
+                skipped += 1
+            else:
+                yield event
+    finally:
+        if skipped:
+            verb = "was" if skipped == 1 else "were"
+            console.print(f"[yellow]{skipped} more {verb} not begun: they need what failed[/]")
 
 
 def _lines(console: Console, project: Project, events: Iterable[Event]) -> int:
@@ -160,8 +176,6 @@ def _line(project: Project, event: Event) -> str:
             return f"{DID[event.action.verb]} {name} [dim]({event.ms / 1000:.2f} s)[/]"
         case "failed":
             return f"[red]failed[/] {name}: {render.safe(event.text)}"
-        case "skipped":
-            return f"[yellow]skipped[/] {name}: {render.safe(event.text)}"
         case _:
             return f"{name}: {render.safe(event.text)}"
 
@@ -195,9 +209,9 @@ def _keep_account(
         event.action.key,
         f"{_words(event.action.key.kind)} {short(project, event.action)}",
     )
-    if event.state in {"failed", "skipped"}:
+    if event.state == "failed":
         console.print(_line(project, event))
-    if event.state in {"done", "failed", "skipped"}:
+    if event.state in {"done", "failed"}:
         running.pop(key, None)
     else:
         since = running[key][1] if key in running else time.monotonic()
