@@ -43,7 +43,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What one step made of an upload: variants by name, and facts for the row (JSON values)."""
+    """What one step made of an upload: variants by name, and facts for the row (JSON values).
+
+    A variant's name is the folder that it is stored in: one that pipeline.yaml declares for the step,
+    or the step's own name. The function may write nowhere else.
+    """
 
     variants: Mapping[str, Picture] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
