@@ -120,7 +120,7 @@ class FakeStore:
         self.queues[queue_url].extend(messages)
 
     def hide(self, queue_url: str, pauses_s: Mapping[str, int]) -> None:
-        self._called("hide")
+        self._called(f"hide:{queue_url}")
         self.hidden.update(pauses_s)
 
     def publish(
