@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo demo-down test check bench lock clean install
+.PHONY: help demo demo-down test check bench lock clean install
 .DEFAULT_GOAL := help
 
 help:
@@ -49,9 +49,11 @@ test: check
 bench: .venv/installed-dev
 	$(BIN)/python -m tests.benchmarks
 
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: .venv/installed-dev
-	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --extra dev -o requirements-dev.lock
+	$(LOCK) --no-annotate imgpipe/deploy/requirements-lambda.in -o imgpipe/deploy/requirements-lambda.txt
 
 clean:
 	-$(BIN)/imgpipe local stop
