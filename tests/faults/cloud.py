@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from imgpipe.local import lifecycle
 
-DEADLINE_S = 60.0
+DEADLINE_S = 150.0
 
 
 class Cloud:

@@ -9,6 +9,7 @@ def install_all() -> None:
     from imgpipe.local.corrections import (
         async_invoke,
         cloudwatch,
+        dynamodb,
         event_source,
         iam_actions,
         iam_patterns,
@@ -28,6 +29,7 @@ def install_all() -> None:
     async_invoke.install()
     sns.install()
     s3.install()
+    dynamodb.install()
     sqs.install()
     lambda_api.install()
     event_source.install()

@@ -1,12 +1,16 @@
-"""S3's corrections: events, notification documents, and what a put answers.
+"""S3's corrections: events, notification documents, and the smaller differences from AWS.
 
-What becomes of objects is the journal's business.
-
-Fault of stock ministack: PutObject doesn't answer with the checksum that it was sent, though SDKs send one with every
-object and compare.
+What becomes of objects is the journal's business. Faults of stock ministack, and AWS's behaviour:
+- PutObject doesn't answer with the checksum that it was sent. SDKs send one with every object, and compare.
+- A completed upload may have small parts. AWS refuses any but the last under 5 MiB.
+- A key may have any length. AWS ends at 1,024 bytes.
+- The tags of a version under a delete marker can't be read.
 """
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 from ministack.services import s3
 
@@ -14,7 +18,14 @@ from imgpipe.local.corrections import s3_events, s3_rules
 
 Response = tuple[int, dict[str, str], bytes]
 
+MIN_PART_BYTES = 5 * 1024 * 1024
+MAX_KEY_BYTES = 1024
+
+_PART_NUMBER = re.compile(rb"<PartNumber>\s*(\d+)\s*</PartNumber>")
+
 _stock_put = s3._put_object
+_stock_dispatch = s3._dispatch
+_stock_get_tagging = s3._get_object_tagging
 
 
 def _put(bucket: str, key: str, body: bytes, headers: dict[str, str]) -> Response:
@@ -27,7 +38,56 @@ def _put(bucket: str, key: str, body: bytes, headers: dict[str, str]) -> Respons
     return status, answered, content
 
 
+def _dispatch(
+    method: str, bucket: str, key: str, headers: Any, body: bytes, query: Any
+) -> Response:
+    if len(key.encode()) > MAX_KEY_BYTES:
+        return _refusal("KeyTooLongError", "Your key is too long")
+    if (
+        method == "POST"
+        and "uploadId" in query
+        and _has_small_parts(body, s3._qp(query, "uploadId"))
+    ):
+        return _refusal(
+            "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"
+        )
+    response: Response = _stock_dispatch(method, bucket, key, headers, body, query)
+    return response
+
+
+def _refusal(code: str, message: str) -> Response:
+    response: Response = s3._error(code, message, 400)
+    return response
+
+
+def _has_small_parts(document: bytes, upload_id: str) -> bool:
+    parts = (s3._multipart_uploads.get(upload_id) or {}).get("parts", {})
+    wanted = sorted(int(number) for number in _PART_NUMBER.findall(document))
+    return any(parts[n]["size"] < MIN_PART_BYTES for n in wanted[:-1] if n in parts)
+
+
+def _get_tagging(bucket: str, key: str, query: Any = None) -> Response:
+    """ministack looks for a current object before it looks at the version that is asked for: lend it one."""
+    objects = (s3._buckets.get(bucket) or {}).get("objects", {key: None})
+    versions = s3._object_versions.get((bucket, key)) or []
+    wanted = s3._qp(query or {}, "versionId", "")
+    hidden = key not in objects and any(
+        version["version_id"] == wanted and not version.get("is_delete_marker")
+        for version in versions
+    )
+    if hidden:
+        objects[key] = {"version_id": wanted}
+    try:
+        response: Response = _stock_get_tagging(bucket, key, query)
+    finally:
+        if hidden:
+            del objects[key]
+    return response
+
+
 def install() -> None:
     s3_events.install()
     s3_rules.install()
     s3._put_object = _put
+    s3._dispatch = _dispatch
+    s3._get_object_tagging = _get_tagging
