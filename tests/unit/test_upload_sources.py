@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ def test_what_can_not_be_sent_is_told_with_its_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / ".imgpipe").mkdir()
+    (tmp_path / ".imgpipe" / "data").write_bytes(b"x")
     (tmp_path / ("x" * 200)).mkdir()
     long = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200) / ("w" * 200) / ("v" * 200)
     long.mkdir(parents=True)
@@ -83,6 +86,7 @@ def test_what_can_not_be_sent_is_told_with_its_reason(tmp_path: Path) -> None:
         "pipe": "not_a_file",
         "broken": "unreadable",
         "loop": "loop",
+        ".imgpipe": "own_data",
         "long.jpg": "bad_name",
         os.fsdecode(b"latin-\xe9.jpg"): "bad_name",
     }
@@ -166,3 +170,35 @@ def test_finding_files_holds_no_list_of_them(tmp_path: Path) -> None:
     assert next(coming).key == f"{tmp_path.name}/folder0/a.jpg"
     (tmp_path / "folder4" / "b.jpg").write_bytes(b"x")
     assert [item.key for item in coming][-1] == f"{tmp_path.name}/folder4/b.jpg"
+
+
+def test_a_folder_deeper_than_any_recursion_is_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("top").mkdir()
+    os.chdir("top")
+    for _ in range(1200):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("a.jpg").write_bytes(b"x")
+    os.chdir(tmp_path)
+
+    [item] = sources.find(["top"], "incoming/")
+    subprocess.run(["rm", "-r", "top"], check=True)  # deeper than Python's own removal goes
+    assert isinstance(item, NotSent)
+    assert item.reason == "bad_name"
+
+
+def test_a_flat_folder_of_very_many_files_comes_in_stretches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "SORTED_AT_ONCE", 10)
+    for number in range(25):
+        (tmp_path / f"{number:02}.jpg").write_bytes(b"x")
+    found = keys([tmp_path])
+    assert len(found) == len(set(found)) == 25
+    assert all(
+        found[start : start + 10] == sorted(found[start : start + 10], key=str)
+        for start in (0, 10, 20)
+    )

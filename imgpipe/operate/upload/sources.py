@@ -14,14 +14,20 @@ import glob
 import os
 import stat
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgpipe.cloud import LOCK_FILE
 from imgpipe.errors import UsageError
 from imgpipe.operate import images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+OWN_DATA = LOCK_FILE.parent.name
+"""The folder where the embedded cloud keeps what is uploaded to it: sending it would never end."""
+SORTED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def find(
     """
     for root in roots(paths):
         key = f"{prefix}{root.name}"
-        found = _folder(root.path, key, ()) if root.is_folder else iter([_file(root.path, key)])
+        found = _folder(root.path, key) if root.is_folder else iter([_file(root.path, key)])
         yield from (_heard(item, suffixes) for item in found)
 
 
@@ -130,29 +136,62 @@ def _root(path: str) -> Root:
     return Root(path, name, Path(path).is_dir())
 
 
-def _folder(path: str, key: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | NotSent]:
-    """Walk a folder; `above` holds the identities of the folders that led here, where a loop would come back to."""
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A folder that is being walked, and what is still to come of it."""
+
+    identity: tuple[int, int]
+    path: str
+    key: str
+    entries: Iterator[tuple[str, bool]]
+
+
+def _folder(path: str, key: str) -> Iterator[Source | NotSent]:
+    """Walk a folder, however deep, by name."""
+    levels: list[_Level] = []
+    found = _enter(path, key, levels)
+    if found:
+        yield found
+    while levels:
+        level = levels[-1]
+        entry = next(level.entries, None)
+        if entry is None:
+            levels.pop()
+            continue
+        name, is_folder = entry
+        inside, inside_key = f"{level.path.rstrip('/')}/{name}", f"{level.key}/{name}"
+        item = _enter(inside, inside_key, levels) if is_folder else _file(inside, inside_key)
+        if item:
+            yield item
+
+
+def _enter(path: str, key: str, levels: list[_Level]) -> NotSent | None:
+    """Put a folder on top of `levels`, those that led here; or return why it can't be walked."""
+    if Path(path).name == OWN_DATA:
+        return NotSent(path, None, "own_data", "imgpipe's own data, which grows while it is read")
     try:
         about = Path(path).stat()
-        me = (about.st_dev, about.st_ino)
-        if me in above:
-            yield NotSent(
-                path, None, "loop", "a symbolic link that leads back to a folder above it"
-            )
-            return
-        with os.scandir(path) as listing:
-            entries = sorted((entry.name, _is_folder(entry)) for entry in listing)
+        entries = _entries(path)
+        first = next(entries, None)
     except OSError as error:
-        yield NotSent(path, None, "unreadable", f"the folder can't be read: {error.strerror}")
-        return
-    if not entries:
-        yield NotSent(path, None, "empty_folder", "a folder without files")
-    for name, is_folder in entries:
-        inside, inside_key = os.path.join(path, name), f"{key}/{name}"  # noqa: PTH118 (a Path per file costs more)
-        if is_folder:
-            yield from _folder(inside, inside_key, (*above, me))
-        else:
-            yield _file(inside, inside_key)
+        return NotSent(path, None, "unreadable", f"the folder can't be read: {error.strerror}")
+    identity = (about.st_dev, about.st_ino)
+    if any(level.identity == identity for level in levels):
+        return NotSent(path, None, "loop", "a symbolic link that leads back to a folder above it")
+    if first is None:
+        return NotSent(path, None, "empty_folder", "a folder without files")
+    levels.append(_Level(identity, path, key, chain([first], entries)))
+    return None
+
+
+def _entries(path: str) -> Iterator[tuple[str, bool]]:
+    """Yield names and whether they are folders: sorted where they are few, else in sorted stretches."""
+    with os.scandir(path) as listing:
+        stretch = list(islice(listing, SORTED_AT_ONCE))
+        while len(stretch) == SORTED_AT_ONCE:
+            yield from sorted((entry.name, _is_folder(entry)) for entry in stretch)
+            stretch = list(islice(listing, SORTED_AT_ONCE))
+    yield from sorted((entry.name, _is_folder(entry)) for entry in stretch)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -185,7 +224,7 @@ def _file(path: str, key: str) -> Source | NotSent:
 
 def _refuse_common_files(first: str, second: Root) -> None:
     base = second.path.rstrip("/")
-    for found in _folder(second.path, "", ()):
+    for found in _folder(second.path, ""):
         below = found.path[len(base) :].lstrip("/")
         if below and not Path(found.path).is_dir() and os.path.lexists(Path(first, below)):
             _refuse(str(Path(first, below)), found.path, f"{second.name}/{below}")
