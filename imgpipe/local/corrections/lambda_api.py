@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import lambda_svc
 
 Answer = Any
+Invoke = Callable[..., Awaitable[Answer]]
+
+MAX_REQUEST_BYTES = 6_291_556
+"""Lambda's 6 MB and the little that it allows around them."""
 
 
 def _update_code(name: str, data: dict[str, Any]) -> Answer:
@@ -45,8 +50,25 @@ def _zip(data: dict[str, Any]) -> bytes | None:
     return found
 
 
+def _refusing_large(invoke: Invoke) -> Invoke:
+    """Wrap `_invoke` as it is now: `async_invoke` has wrapped it before."""
+
+    async def sized(name: str, event: Any, headers: Any, *args: Any, **named: Any) -> Answer:
+        if int(headers.get("content-length") or 0) > MAX_REQUEST_BYTES:
+            return error_response_json(
+                "RequestTooLargeException",
+                f"Request must be smaller than {MAX_REQUEST_BYTES} bytes for the InvokeFunction "
+                "operation",
+                413,
+            )
+        return await invoke(name, event, headers, *args, **named)
+
+    return sized
+
+
 _stock_update_code = lambda_svc._update_code
 
 
 def install() -> None:
+    lambda_svc._invoke = _refusing_large(lambda_svc._invoke)
     lambda_svc._update_code = _update_code
