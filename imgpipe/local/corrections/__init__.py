@@ -9,6 +9,7 @@ def install_all() -> None:
     from imgpipe.local.corrections import (
         async_invoke,
         cloudwatch,
+        cloudwatch_logs,
         dynamodb,
         event_source,
         iam_actions,
@@ -35,3 +36,4 @@ def install_all() -> None:
     event_source.install()
     metrics_topics.install()
     cloudwatch.install()
+    cloudwatch_logs.install()
