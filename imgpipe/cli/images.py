@@ -320,8 +320,12 @@ def list_rows(
     from imgpipe.cli.views import metadata as view
     from imgpipe.cli.views import words
 
+    none = True
     for page in view.pages(found, words.width()):
+        none = False
         words.put(page)
+    if none:
+        render.err().print("no images")
 
 
 def _statuses(wanted: list[str] | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -36,11 +37,12 @@ def find(project: Project, key: str, variant: str | None) -> Found:
     row = metadata.show(project, key)
     output = row["outputs"].get(variant)
     if output is None:
+        short = images.short(project.graph.prefix, row["key"])
         made = ", ".join(sorted(row["outputs"])) or "none yet"
         raise UsageError(
             f"variant {variant!r} of {row['key']}",
             f"there is none; it is {row['status']}, its variants: {made}",
-            hint=f"imgpipe metadata show {images.short(project.graph.prefix, row['key'])}",
+            hint=f"imgpipe metadata show {shlex.quote(short)}",
         )
     stem = PurePosixPath(row["key"]).stem or "image"
     suffix = PurePosixPath(output["key"]).suffix

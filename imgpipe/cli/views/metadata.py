@@ -172,13 +172,10 @@ def _next(row: Mapping[str, Any], prefix: str) -> str:
             return ""
 
 
-def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table | str]:
+def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table]:
     """Yield tables of `PAGE` rows each, as the rows come."""
     coming = iter(rows)
     first = list(islice(coming, PAGE))
-    if not first:
-        yield "no images"
-        return
     while first:
         yield _page(first, width)
         first = list(islice(coming, PAGE))
