@@ -236,7 +236,8 @@ def _with_count(action: Action, counts: Mapping[str, int]) -> Action:
     count = counts.get(action.key.name, 0) if action.key.kind == "queue" else 0
     if not count:
         return action
-    return replace(action, warning=f"about {count} messages go with it")
+    told = "1 message goes" if count == 1 else f"about {count:,} messages go"
+    return replace(action, warning=f"{told} with it")
 
 
 def open_counted(file: Path, environment: str) -> tuple[Project, Calls]:

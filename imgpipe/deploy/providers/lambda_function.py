@@ -84,9 +84,9 @@ class Functions:
             self.delete(wanted)
             self._create(wanted, archive)
             return
-        self._lambda.tag_resource(
-            Resource=self._site.place.function_arn(wanted.name), Tags=dict(self._site.tags)
-        )
+        self._settle(wanted.name)
+        arn, tags = self._site.place.function_arn(wanted.name), dict(self._site.tags)
+        self._lag(lambda: self._lambda.tag_resource(Resource=arn, Tags=tags))
         self.update(wanted, replace(there, code_hash=""))
 
     def _send_code(self, wanted: Function, before: Function, archive: Archive) -> None:
