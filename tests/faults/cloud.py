@@ -50,23 +50,30 @@ class Cloud:
         while lifecycle.status(self.folder) is not None:
             assert time.monotonic() < deadline, "it outlives kill -9"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **keys: str) -> Any:
+        """Return a client for the process that serves now; `keys` in place of the project's own."""
         lock = self.lock
-        key = (service, lock["endpoint"])
-        if key not in self._clients:
-            self._clients[key] = boto3.client(
+        known = (service, lock["endpoint"])
+        if keys or known not in self._clients:
+            made = boto3.client(
                 service,
                 endpoint_url=lock["endpoint"],
                 region_name=lock["region"],
-                aws_access_key_id=lock["access_key"],
-                aws_secret_access_key=lock["secret_key"],
                 config=Config(
                     retries={"total_max_attempts": 1},
                     s3={"addressing_style": "path"},
                     read_timeout=20,
                 ),
+                **{
+                    "aws_access_key_id": lock["access_key"],
+                    "aws_secret_access_key": lock["secret_key"],
+                    **keys,
+                },
             )
-        return self._clients[key]
+            if keys:
+                return made
+            self._clients[known] = made
+        return self._clients[known]
 
     def queue(self, name: str) -> str:
         url: str = self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]

@@ -36,11 +36,12 @@ def install() -> None:
     kept = bodies.Bodies(blobs)
     stored = objects.Objects(book, blobs, kept)
     unfinished = uploads.Uploads(book, blobs, kept)
+    items = rows.Rows(book)
     code = functions.Code()
 
     def restore() -> None:
         messages.restore(book)
-        rows.restore(book)
+        items.restore()
         stored.restore()
         unfinished.restore()
         blobs.sweep()
@@ -59,7 +60,7 @@ def install() -> None:
     sts.load_persisted_state = lambda state: sts._sessions.update(state.get("sessions", {}))
 
     messages.install(book, lambda: saved.save("sqs"))
-    rows.install(book)
+    items.install()
     bodies.install(kept)
     stored.install()
     unfinished.install()
