@@ -170,10 +170,12 @@ def _upload(
         waiting = timeout_s is not None
         bars = view.Bars(stack.enter_context(view.bar()), files, size, waiting=waiting)
         found = sources.find(named, target, suffixes)
+        stack.callback(lambda: view.tell_if_cut_short(tally))
         for event in _events(project, found, bars.more, timeout_s):
             tally.add(event)
             bars.update(tally)
             _tell(event, listing, waiting=waiting)
+        tally.ended = True
     _conclude(tally, project.graph.prefix, show_table=timeout_s is not None and not json)
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.cloud import error_code
-from imgpipe.operate import rows
+from imgpipe.operate import parallel, rows
 from imgpipe.operate.dlq import causes, find, queues
 from imgpipe.operate.times import from_iso
 from imgpipe.operate.upload.send import Sent
@@ -32,8 +33,11 @@ MAX_ON_THE_WAY = 1000
 """Uploads pause above this many images that have not ended: it bounds memory and the cost of asking."""
 ASK_AT_ONCE = 200
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.1, 1.0
+PAUSE_PER_IMAGE_S = 0.004
+"""Asking about many costs the table and this machine more, so it is done less often."""
 SUSPICIOUS_S = 3.0
 """How long a row may keep silent before dead letters and S3 are asked."""
+READ_AGAIN_S = 30.0
 _FINAL: Mapping[str, Status] = {"done": "done", "rejected": "rejected", "failed": "failed"}
 
 
@@ -81,6 +85,7 @@ class Waiting:
         self._homes = [home for home in queues.homes(project.graph) if not home.holds_rejected]
         self._asked_at = clock.now()
         self._letters_seen = 0
+        self._letters_read_at = clock.now()
 
     def __len__(self) -> int:
         return len(self._on_the_way)
@@ -140,8 +145,10 @@ class Waiting:
         ]
         if not silent:
             return []
-        letters = self._failed_letters()
-        failed = [self._by_letter(awaited, letters) for awaited in silent]
+        letters: dict[str | None, list[Letter]] = {}
+        for letter in self._failed_letters():
+            letters.setdefault(letter.key, []).append(letter)
+        failed = [self._by_letter(it, letters.get(it.sent.key, ())) for it in silent]
         found = self._drop([image for image in failed if image])
         rest = [awaited for awaited in silent if awaited.sent.key in self._on_the_way]
         # One call an image: only those that wait longest, a few at a time.
@@ -149,20 +156,21 @@ class Waiting:
         return found + self._drop([image for image in replaced if image])
 
     def _failed_letters(self) -> list[Letter]:
-        """Return the dead letters, unless there are just as many as when they were last read."""
-        sqs = self._project.cloud.client("sqs")
-        count = sum(find.waiting(sqs, home.url) for home in self._homes)
-        if count == self._letters_seen:
+        """Return the dead letters, unless there are just as many as when they were read a moment ago."""
+        sqs, now = self._project.cloud.client("sqs"), self._clock.now()
+        count = sum(
+            parallel.together(*(partial(find.waiting, sqs, home.url) for home in self._homes))
+        )
+        if count == 0 or (
+            count == self._letters_seen and now - self._letters_read_at < READ_AGAIN_S
+        ):
             return []
-        self._letters_seen = count
+        self._letters_seen, self._letters_read_at = count, now
         return causes.explained(self._project, find.letters(self._project, self._homes))
 
     def _by_letter(self, awaited: _Awaited, letters: Iterable[Letter]) -> Ended | None:
         for letter in letters:
-            if letter.key == awaited.sent.key and letter.version_id in (
-                None,
-                awaited.sent.version_id,
-            ):
+            if letter.version_id in (None, awaited.sent.version_id):
                 told = ": ".join(filter(None, (letter.error, letter.reason)))
                 why = told or f"a dead letter in {letter.queue}"
                 return Ended(
@@ -209,7 +217,8 @@ def _until(waiting: Waiting, enough: int, clock: Clock) -> Iterator[Ended]:
         yield from ended
         if len(waiting) > enough:
             clock.sleep(pause)
-            pause = SHORTEST_POLL_S if ended else min(pause * 1.5, LONGEST_POLL_S)
+            soon = SHORTEST_POLL_S + min(len(waiting), ASK_AT_ONCE) * PAUSE_PER_IMAGE_S
+            pause = soon if ended else min(max(soon, pause * 1.5), LONGEST_POLL_S)
 
 
 def _same_version(sent: Sent, row: Mapping[str, Any]) -> bool:

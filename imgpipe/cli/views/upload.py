@@ -31,6 +31,7 @@ class Tally:
     sent_bytes: int = 0
     resumed_bytes: int = 0
     last_sent: float = 0.0
+    ended: bool = False
     not_sent: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     shown_done: list[Ended] = field(default_factory=list)
@@ -154,6 +155,13 @@ def summary(tally: Tally) -> str:
     if tally.ends:
         parts.append(f"{time.monotonic() - tally.started:.1f} s in all")
     return " · ".join(parts)
+
+
+def tell_if_cut_short(tally: Tally) -> None:
+    """Say what had happened when Ctrl-C or an error ended it early."""
+    if not tally.ended:
+        render.err().print(f"[yellow]cut short:[/] {summary(tally)}", soft_wrap=True)
+        render.err().print("[cyan]next:[/] run it again: large files go on where they stopped")
 
 
 def table(tally: Tally) -> Table:

@@ -176,14 +176,22 @@ def _unfinished(
 
 
 def unfinished_uploads(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the unfinished uploads under `prefix`, their keys decoded."""
-    pages = s3.get_paginator("list_multipart_uploads").paginate(
-        Bucket=bucket, Prefix=prefix, EncodingType="url"
-    )
-    for page in pages:
+    """Yield the unfinished uploads under `prefix`, their keys decoded.
+
+    Not with boto3's paginator: it would send the next page's marker as it came, encoded.
+    """
+    marker: dict[str, str] = {}
+    while True:
+        page = s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, EncodingType="url", **marker)
         decode: Callable[[str], str] = unquote_plus if page.get("EncodingType") == "url" else str
         for upload in page.get("Uploads", []):
             yield {**upload, "Key": decode(upload["Key"])}
+        if not page.get("IsTruncated"):
+            return
+        marker = {
+            "KeyMarker": decode(page["NextKeyMarker"]),
+            "UploadIdMarker": page["NextUploadIdMarker"],
+        }
 
 
 def list_parts(s3: Any, bucket: str, key: str, upload_id: str) -> Iterator[dict[str, Any]]:
