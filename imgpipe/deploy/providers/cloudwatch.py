@@ -1,4 +1,4 @@
-"""Alarms. CloudWatch answers nine DescribeAlarms a second, so all of ours are read at once by their names' beginning."""
+"""CloudWatch: metric alarms. New ones start in INSUFFICIENT_DATA; putting an alarm again keeps the state it is in."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def _parsed(text: str | dict[str, Any] | None) -> Any:
 
 
 def meaning(document: Any) -> Any:
-    """Reduce a document so that equal meanings are equal: sorted sets, lists of one unwrapped, lower-case condition keys."""
+    """Reduce a document so that equal meanings are equal: sets sorted, lists of one unwrapped, condition keys in lower case.
+    """
     match document:
         case {"Statement": statements, **rest}:
             listed = statements if isinstance(statements, list) else [statements]
