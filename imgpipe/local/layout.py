@@ -72,8 +72,8 @@ class Layout:
         return self.data / "start.lock"
 
     def make(self) -> None:
-        """Create the folder, hidden from git."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        """Create the folder, for its owner only and hidden from git."""
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = self.data / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")

@@ -132,10 +132,11 @@ def last_line(path: Path) -> str:
 
 
 def _announced(layout: Layout) -> Running | None:
-    said: dict[str, Any] | None = places.read_json(layout.announcement)
-    if not said:
+    said = places.read_json(layout.announcement)
+    try:
+        return Running(since=said.pop("started"), **said)
+    except (AttributeError, KeyError, TypeError):
         return None
-    return Running(since=said.pop("started"), **said)
 
 
 def _settled(layout: Layout) -> Running | None:

@@ -58,7 +58,7 @@ def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = 
         _prepare(layout, port, own)
         app, functions = _assemble(layout, port, own, ready_fd)
         try:
-            asyncio.run(_serve(app, listener.fileno()))
+            asyncio.run(_serve(app, listener.fileno(), functions.pool.close))
         finally:
             functions.pool.close()
             layout.announcement.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def _announcing(inner: App, announce: Callable[[], None]) -> App:
     return app
 
 
-async def _serve(app: App, listener: int) -> None:
+async def _serve(app: App, listener: int, before_stop: Callable[[], None]) -> None:
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
     from ministack.core import hypercorn_compat
@@ -166,8 +166,14 @@ async def _serve(app: App, listener: int) -> None:
     config.graceful_timeout = GRACE_S
     config.loglevel = os.environ["LOG_LEVEL"]
     stop = asyncio.Event()
+
+    def end() -> None:
+        # Functions first: one that meets a closed door would fail, and that would count.
+        before_stop()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     await hypercorn(app, config, shutdown_trigger=stop.wait)
 
 

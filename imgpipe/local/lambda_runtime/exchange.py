@@ -143,6 +143,9 @@ class Exchange:
             self._asking = None
 
     def _understand(self, connection: socket.socket, request: wire.Request) -> Said | None:
+        if _is_strange(request, self.address):
+            _send(connection, wire.answer(403))
+            return None
         error_type = request.headers.get("lambda-runtime-function-error-type", "")
         match request.method, request.path.removeprefix(PREFIX).split("/"):
             case "GET", ["invocation", "next"]:
@@ -160,6 +163,12 @@ class Exchange:
             case _:
                 _send(connection, wire.answer(404))
                 return None
+
+
+def _is_strange(request: wire.Request, address: str) -> bool:
+    """Whether it comes from a browser: a web page can reach any port of this machine."""
+    names = request.headers
+    return names.get("host") != address or "origin" in names or "sec-fetch-site" in names
 
 
 def _send(connection: socket.socket, data: bytes) -> None:

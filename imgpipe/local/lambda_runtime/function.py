@@ -26,6 +26,8 @@ class Function:
     region: str
     log_group: str
     code: Path
+    log_format: str = "Text"
+    log_level: str = ""
     layers: tuple[Path, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
 

@@ -79,6 +79,7 @@ class Runtime:
         config = record.get("config") or record
         account, region = lambda_svc._account_region_from_function_config(config)
         name = config["FunctionName"]
+        logging = config.get("LoggingConfig") or {}
         layers = (self._layer(attached) for attached in config.get("Layers") or [])
         return Function(
             name=name,
@@ -91,8 +92,10 @@ class Runtime:
             role=config.get("Role", ""),
             account=account,
             region=region,
-            log_group=(config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}",
+            log_group=logging.get("LogGroup") or f"/aws/lambda/{name}",
             code=self._code.lay_out(_digest(config, record["code_zip"]), record["code_zip"]),
+            log_format=logging.get("LogFormat", "Text"),
+            log_level=logging.get("ApplicationLogLevel", ""),
             layers=tuple(layer for layer in layers if layer),
             variables=tuple(sorted(lambda_svc._runtime_env_vars(config).items())),
         )

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 IDLE_S = 300.0
 IDLE_MAX = 24
+PARKED_S = 10.0
+
+
+class ClosedError(Exception):
+    """The server stops: the invocation came to no end that anybody may count."""
 
 
 class Pool:
@@ -28,9 +33,10 @@ class Pool:
         *,
         idle_s: float = IDLE_S,
         idle_max: int = IDLE_MAX,
+        parked_s: float = PARKED_S,
     ) -> None:
         self._make, self._turns = make, turns
-        self._idle_s, self._idle_max = idle_s, idle_max
+        self._idle_s, self._idle_max, self._parked_s = idle_s, idle_max, parked_s
         self._lock = threading.Lock()
         self._idle: list[Environment] = []
         """The latest used last."""
@@ -47,9 +53,12 @@ class Pool:
         with self._turns.one(function.arn, depth):
             environment = self._take(function)
             try:
-                return environment.invoke(invocation)
+                outcome = environment.invoke(invocation)
             finally:
                 self._put_back(environment)
+            if self._closed:
+                self._park()
+            return outcome
 
     def drop(self, arn: str, version: str | None = None) -> None:
         """Let no environment of the function serve again: it changed, or is gone."""
@@ -71,7 +80,7 @@ class Pool:
         return dict(Counter(names))
 
     def close(self) -> None:
-        """Kill every environment."""
+        """Kill every environment. What they were doing is as if the server had been killed."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -82,8 +91,15 @@ class Pool:
             environment.kill()
         _close(idle)
 
+    def _park(self) -> None:
+        """Keep a killed invocation from ending: it would count as failed, and be saved as such."""
+        threading.Event().wait(self._parked_s)
+        raise ClosedError("the server is stopping")
+
     def _take(self, function: Function) -> Environment:
         """Return the environment of this very function that was used last, or a new one."""
+        if self._closed:
+            self._park()
         with self._lock:
             dead = [each for each in self._idle if not each.is_alive()]
             self._idle = [each for each in self._idle if each not in dead]

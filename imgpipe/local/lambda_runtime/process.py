@@ -90,6 +90,7 @@ def variables(
         "TMPDIR": str(home),
         "TZ": ":UTC",
         **own,
+        **_log_settings(function),
         **credentials,
         "_HANDLER": function.handler,
         "AWS_DEFAULT_REGION": function.region,
@@ -105,6 +106,14 @@ def variables(
         "LAMBDA_RUNTIME_DIR": str(host.runtime),
         "LAMBDA_TASK_ROOT": str(function.code),
     }
+
+
+def _log_settings(function: Function) -> dict[str, str]:
+    """Return what tells the runtime client to write JSON; nothing for text, as on AWS."""
+    if function.log_format != "JSON":
+        return {}
+    level = {"AWS_LAMBDA_LOG_LEVEL": function.log_level} if function.log_level else {}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", **level}
 
 
 def _layer_paths(layers: tuple[Path, ...]) -> list[Path]:
@@ -153,6 +162,7 @@ class Process:
         finally:
             os.close(output)
         self.pid = self._popen.pid
+        self._killed = False
         self.ending = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
 
     def status(self) -> int | None:
@@ -160,7 +170,10 @@ class Process:
         return self._popen.poll()
 
     def kill(self) -> None:
-        """Kill it and every process that it started."""
+        """Kill it and every process that it started. Once: its number may be another's later."""
+        if self._killed:
+            return
+        self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 

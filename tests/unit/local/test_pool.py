@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from imgpipe.local.lambda_runtime.function import Function, Invocation, Outcome
-from imgpipe.local.lambda_runtime.pool import Pool
+from imgpipe.local.lambda_runtime.pool import ClosedError, Pool
 from imgpipe.local.lambda_runtime.turns import Turns
 from tests.unit.local.functions import call, until
 from tests.unit.local.test_lines import THUMBS
@@ -130,6 +132,22 @@ def test_an_idle_one_is_let_go_after_a_while() -> None:
 
     until(lambda: yard.made[0].closed)
     assert yard.pool.warm() == {}
+
+
+def test_what_a_stop_kills_comes_to_no_end_that_counts() -> None:
+    yard = Yard(parked_s=0.01)
+    yard.gate.clear()
+    with ThreadPoolExecutor(1) as workers:
+        busy = workers.submit(yard.pool.run, THUMBS, call())
+        until(lambda: yard.turns.running() == 1 and yard.made)
+        yard.pool.close()
+        yard.gate.set()
+        with pytest.raises(ClosedError):
+            busy.result()
+
+    assert yard.made[0].closed
+    with pytest.raises(ClosedError):
+        yard.pool.run(THUMBS, call())
 
 
 def test_closing_ends_all() -> None:

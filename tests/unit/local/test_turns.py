@@ -41,10 +41,11 @@ def test_never_more_run_than_there_are_turns_and_all_run(count: int, names: list
 
 def test_a_free_turn_goes_to_the_function_with_the_fewest_running() -> None:
     turns = Turns(2)
-    release, order = threading.Event(), []
+    releases = [threading.Event(), threading.Event()]
+    order: list[str] = []
     lock = threading.Lock()
 
-    def hold() -> None:
+    def hold(release: threading.Event) -> None:
         with turns.one("busy"):
             release.wait(DEADLINE_S)
 
@@ -52,7 +53,7 @@ def test_a_free_turn_goes_to_the_function_with_the_fewest_running() -> None:
         with turns.one(name), lock:
             order.append(name)
 
-    holders = [threading.Thread(target=hold) for _ in range(2)]
+    holders = [threading.Thread(target=hold, args=(each,)) for each in releases]
     for thread in holders:
         thread.start()
     _until(lambda: turns.running() == 2)
@@ -61,12 +62,13 @@ def test_a_free_turn_goes_to_the_function_with_the_fewest_running() -> None:
         waiters.append(threading.Thread(target=note, args=(name,)))
         waiters[-1].start()
         _until(lambda wanted=number: turns.waiting() == wanted)
-    release.set()
+    releases[0].set()
+    _until(lambda: len(order) == 3)
+    releases[1].set()
     for thread in holders + waiters:
         thread.join(DEADLINE_S)
 
-    assert order[0] == "quiet"
-    assert len(order) == 3
+    assert order == ["quiet", "busy", "busy"]
 
 
 def test_one_that_waits_for_another_does_not_keep_it_from_running() -> None:
