@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +17,63 @@ from imgpipe.local.journal.store import Journal
 
 KEY = ("000000000000", "eu-west-1", "http://127.0.0.1/000000000000/q")
 
+
+def queue(book: Journal, uid: str = "u") -> Queue:
+    return Queue({"name": uid, "_uid": uid, "attributes": {}, "messages": []}, book)
+
+
+def send(one: Queue, _other: Queue, number: int) -> None:
+    one["messages"].append({"id": str(number), "visible_at": 0, "receive_count": 0})
+
+
+def receive(one: Queue, _other: Queue, number: int) -> None:
+    message = one["messages"][number % len(one["messages"])]
+    message["visible_at"] = number
+    message["receive_count"] += 1
+
+
+def delete(one: Queue, _other: Queue, number: int) -> None:
+    gone = one["messages"][number % len(one["messages"])]
+    one["messages"] = [message for message in one["messages"] if message is not gone]
+
+
+def keep(one: Queue, _other: Queue, _number: int) -> None:
+    one["messages"] = [message for message in one["messages"] if message["receive_count"] == 0]
+
+
+def move(one: Queue, other: Queue, number: int) -> None:
+    message = one["messages"][number % len(one["messages"])]
+    one["messages"].remove(message)
+    other["messages"].append({**message, "receive_count": 0})
+
+
+def pop(one: Queue, _other: Queue, number: int) -> None:
+    one["messages"].pop(number % len(one["messages"]))
+
+
+def insert(one: Queue, _other: Queue, _number: int) -> None:
+    one["messages"].insert(len(one["messages"]), {"id": "inserted", "receive_count": 0})
+
+
+def assign(one: Queue, _other: Queue, _number: int) -> None:
+    one["messages"] = [*one["messages"], {"id": "assigned", "receive_count": 0}]
+
+
+def purge(one: Queue, _other: Queue, _number: int) -> None:
+    one["messages"].clear()
+
+
+Operation = Callable[[Queue, Queue, int], None]
 operations = st.lists(
     st.tuples(
-        st.sampled_from(
-            ["send", "receive", "delete", "keep", "move", "pop", "insert", "assign", "purge"]
-        ),
+        st.sampled_from([send, send, receive, delete, keep, move, pop, insert, assign, purge]),
         st.integers(0, 9),
     ),
     max_size=25,
 )
 
 
-def queue(book: Journal, uid: str = "u") -> Queue:
-    return Queue({"name": uid, "_uid": uid, "attributes": {}, "messages": []}, book)
-
-
-def apply(operation: str, number: int, one: Queue, other: Queue) -> None:
-    messages: MessageList = one["messages"]
-    some = messages[number % len(messages)] if messages else None
-    if operation == "send" or some is None:
-        messages.append({"id": str(number), "visible_at": 0, "receive_count": 0})
-    elif operation == "receive":
-        some["visible_at"] = number
-        some["receive_count"] += 1
-    elif operation == "delete":
-        one["messages"] = [message for message in messages if message is not some]
-    elif operation == "keep":
-        one["messages"] = [message for message in messages if message["receive_count"] == 0]
-    elif operation == "move":
-        messages.remove(some)
-        other["messages"].append({**some, "receive_count": 0})
-    elif operation == "pop":
-        messages.pop(number % len(messages))
-    elif operation == "insert":
-        messages.insert(len(messages), {"id": "i", "receive_count": 0})
-    elif operation == "assign":
-        one["messages"] = [*messages, {"id": "new", "receive_count": 0}]
-    else:
-        messages.clear()
-
-
 def restored(path: Path, uid: str) -> list[dict[str, Any]]:
-    import json
-
     journal = Journal(path)
     found = MessageList(journal, uid)
     for key, text in journal.load("message"):
@@ -69,13 +85,13 @@ def restored(path: Path, uid: str) -> list[dict[str, Any]]:
 
 @given(done=operations)
 def test_any_sequence_of_changes_comes_back_the_same(
-    done: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+    done: list[tuple[Operation, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal.db"
     journal = Journal(path)
     one, other = queue(journal, "one"), queue(journal, "other")
     for number, (operation, choice) in enumerate(done):
-        apply(operation, choice, one, other)
+        (operation if one["messages"] else send)(one, other, choice)
         if number % 3 == 0:
             journal.commit()
     journal.commit()
