@@ -24,7 +24,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imgpipe.cloud import error_code
+from imgpipe.cloud import error_code, explain
 from imgpipe.deploy.names import OPERATIONS
 from imgpipe.errors import ImgpipeError
 
@@ -114,9 +114,13 @@ def held(
 ) -> Iterator[Lease]:
     """Hold the lease of `bucket`'s pipeline while the block runs; wait up to WAIT_S for another's end.
 
-    Raises ImgpipeError naming the holder when it doesn't end.
+    Raises ImgpipeError naming the holder when it doesn't end, MissingError when there is no such bucket.
     """
-    lease = Lease(s3, bucket, holder, _take(s3, bucket, holder, say, pause))
+    try:
+        etag = _take(s3, bucket, holder, say, pause)
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, f"the lease in bucket {bucket}") from error
+    lease = Lease(s3, bucket, holder, etag)
     try:
         yield lease
     finally:

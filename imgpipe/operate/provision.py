@@ -1,14 +1,14 @@
 """`plan`, `up` and `down`: the pipeline's declaration against the cloud, and the way between them.
 
 A person approves a list of actions; by the time that the lease is ours somebody else may have been at work. So the
-plan is made again under the lease, and what would now be deleted without having been approved is refused.
+plan is made again under the lease, and an `up` that would now delete what nobody approved is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -25,12 +25,13 @@ from imgpipe.deploy.providers.site import Archive, Site
 from imgpipe.deploy.providers.sns import Subscriptions
 from imgpipe.deploy.providers.sqs import Queues
 from imgpipe.deploy.resources import Function, Key, Queue, Resource, Subscription
-from imgpipe.errors import ImgpipeError
+from imgpipe.errors import ImgpipeError, MissingError
 from imgpipe.operate.project import Project, open_project
 
 if TYPE_CHECKING:
     from imgpipe.deploy.wheels import Target
 
+LEASE_ATTEMPTS = 3
 BUILD_FOLDER = Path(".imgpipe") / "build"
 
 
@@ -68,13 +69,12 @@ def up(
     """Carry out what was approved and yield what happens. Nothing to change makes no call at all."""
     if not pending(approved):
         return
-    with Builds(project, approved) as builds:
+    with Builds(project, approved) as builds, ExitStack() as leased:
         site = replace(site_of(project), archive_of=builds.archive_of)
-        yield from _make_lease_bucket(project, site, approved)
-        with _lease(project, "up", say) as held:
-            actions = plan(project)
-            _refuse_unapproved(actions, approved, "imgpipe up")
-            yield from _while_held(held, apply(site, actions, again="imgpipe up"))
+        held = yield from _take_lease(project, site, approved, say, leased)
+        actions = plan(project)
+        _refuse_unapproved(actions, approved)
+        yield from _while_held(held, apply(site, actions, again="imgpipe up"))
 
 
 def down(
@@ -84,18 +84,15 @@ def down(
     delete_data: bool = False,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Generator[Event, None, None]:
-    """Delete what was approved and yield what happens. Running it again goes on where it stopped."""
+    """Delete everything, also what an `up` made meanwhile, and yield what happens. Run again, it goes on."""
     if not pending(approved):
         return
     site = site_of(project, erase_data=delete_data)
     again = "imgpipe down --delete-data" if delete_data else "imgpipe down"
-    if not _lease_bucket_is_there(project, approved):
-        yield from apply(site, approved, again=again)
-        return
-    with _lease(project, "down", say) as held:
+    with ExitStack() as leased:
+        held = _take_lease_if_it_can_be(project, say, leased)
         actions = plan_down(project, delete_data=delete_data)
-        _refuse_unapproved(actions, approved, again)
-        yield from _while_held(held, apply(site, actions, again=again), may_vanish=delete_data)
+        yield from _while_held(None if delete_data else held, apply(site, actions, again=again))
 
 
 def unconfirmed(project: Project) -> list[str]:
@@ -153,18 +150,37 @@ def _needs_code(action: Action) -> bool:
     return (wanted.code_hash, wanted.architecture) != (there.code_hash, there.architecture)
 
 
-def _make_lease_bucket(
-    project: Project, site: Site, approved: Sequence[Action]
-) -> Generator[Event, None, None]:
-    """Create the bucket that the lease lies in, if it isn't there: the one thing done before the lease."""
-    bucket = Key("bucket", project.graph.variants_bucket)
-    first = [action for action in approved if action.key == bucket and action.verb is Verb.CREATE]
-    yield from apply(site, first, again="imgpipe up")
+def _take_lease(
+    project: Project,
+    site: Site,
+    approved: Sequence[Action],
+    say: Callable[[str], None],
+    leased: ExitStack,
+) -> Generator[Event, None, lease.Lease]:
+    """Take the lease. Its bucket is the one thing made before; a `down` may delete it while we wait."""
+    bucket = project.graph.resources[Key("bucket", project.graph.variants_bucket)]
+    creation = Action(verb=Verb.CREATE, resource=bucket, reason="not there")
+    missing = any(one.key == bucket.key and one.verb is Verb.CREATE for one in approved)
+    for _ in range(LEASE_ATTEMPTS):
+        if missing:
+            yield from apply(site, [creation], again="imgpipe up")
+        try:
+            return leased.enter_context(_lease(project, "up", say))
+        except MissingError:
+            missing = True
+    raise ImgpipeError(
+        "the lease", "its bucket is deleted again and again", hint="wait for the other's end"
+    )
 
 
-def _lease_bucket_is_there(project: Project, approved: Sequence[Action]) -> bool:
-    bucket = Key("bucket", project.graph.variants_bucket)
-    return any(action.key == bucket for action in approved)
+def _take_lease_if_it_can_be(
+    project: Project, say: Callable[[str], None], leased: ExitStack
+) -> lease.Lease | None:
+    """Take the lease, or go without when its bucket is gone: a `down` that was interrupted late."""
+    try:
+        return leased.enter_context(_lease(project, "down", say))
+    except MissingError:
+        return None
 
 
 def _lease(
@@ -175,17 +191,18 @@ def _lease(
 
 
 def _while_held(
-    held: lease.Lease, events: Iterator[Event], *, may_vanish: bool = False
+    held: lease.Lease | None, events: Generator[Event, None, None]
 ) -> Generator[Event, None, None]:
-    """Pass `events` on while the lease is ours. It may go with its bucket when that is what we delete."""
-    for event in events:
-        if held.lost and not may_vanish:
-            raise ImgpipeError(
-                "the lease",
-                "another run has taken it over",
-                hint="wait until it has ended and run again",
-            )
-        yield event
+    """Pass `events` on while the lease is ours. None: it goes with the bucket that is being deleted."""
+    with closing(events):
+        for event in events:
+            if held and held.lost:
+                raise ImgpipeError(
+                    "the lease",
+                    "another run has taken it over",
+                    hint="wait until it has ended and run again",
+                )
+            yield event
 
 
 def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action], again: str) -> None:
@@ -196,7 +213,7 @@ def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action], ag
     if new:
         names = ", ".join(str(key) for key in new[:3])
         raise ImgpipeError(
-            "the plan", f"it would now also delete {names}", hint=f"look at it again: {again}"
+            "the plan", f"it would now also delete {names}", hint="look at it again: imgpipe up"
         )
 
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from imgpipe.deploy import lease
-from imgpipe.errors import ImgpipeError
+from imgpipe.errors import ImgpipeError, MissingError
 from tests.providers.conftest import Clients
 from tests.providers.refusing import RefusingClients
 
@@ -150,3 +150,11 @@ def test_a_network_that_is_down_at_the_end_is_no_failure(clients: Clients, s3: A
     with lease.held(refusing.client("s3"), BUCKET, ME):
         pass
     assert _holder(s3) == "me"
+
+
+def test_without_its_bucket_there_is_no_lease(s3: Any) -> None:
+    with (
+        pytest.raises(MissingError, match="NoSuchBucket"),
+        lease.held(s3, "shop-test-nowhere", ME),
+    ):
+        pytest.fail("held")

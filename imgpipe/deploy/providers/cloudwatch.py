@@ -1,4 +1,7 @@
-"""CloudWatch: metric alarms. New ones start in INSUFFICIENT_DATA; putting an alarm again keeps the state it is in."""
+"""CloudWatch: metric alarms. Putting an alarm again keeps the state that it is in.
+
+CloudWatch answers only nine DescribeAlarms a second, so all of ours are read at once, by their names' beginning.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ settings, and `up` killed half-way shows as a missing policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,6 +28,7 @@ _ALL_BLOCKED = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+_OWNER = {"ObjectOwnership": "BucketOwnerEnforced"}
 _ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 
 
@@ -60,14 +61,12 @@ class Buckets:
         region = self._site.place.region
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         try:
-            self._site.patiently(
+            self._patiently(
                 lambda: self._s3.create_bucket(
                     Bucket=wanted.name,
                     ObjectOwnership="BucketOwnerEnforced",
                     CreateBucketConfiguration={**where, "Tags": self._site.tag_list},
-                ),
-                lambda error: error_code(error) == "OperationAborted",
-                "S3 is still deleting the bucket of that name: waiting",
+                )
             )
         except ClientError as error:
             self._adopt(wanted, error)
@@ -119,31 +118,41 @@ class Buckets:
                 raise error
 
     def _settle(self, wanted: Bucket) -> None:
-        bucket = {"Bucket": wanted.name}
+        put, bucket = self._put, {"Bucket": wanted.name}
         self._tag(wanted.name)
-        self._s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
-        self._s3.put_bucket_ownership_controls(
-            **bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        )
-        self._s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration=_ENCRYPTION)
+        put("public_access_block", **bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
+        put("bucket_ownership_controls", **bucket, OwnershipControls={"Rules": [_OWNER]})
+        put("bucket_encryption", **bucket, ServerSideEncryptionConfiguration=_ENCRYPTION)
         self._version(wanted)
-        foreign = [
-            rule
-            for rule in self._lifecycle(wanted.name)
-            if rule.get("ID") not in {ABORT_RULE, NONCURRENT_RULE}
-        ]
-        self._s3.put_bucket_lifecycle_configuration(
-            **bucket, LifecycleConfiguration={"Rules": [*foreign, *_lifecycle_rules(wanted)]}
+        rules = [*self._foreign_rules(wanted.name), *_lifecycle_rules(wanted)]
+        put("bucket_lifecycle_configuration", **bucket, LifecycleConfiguration={"Rules": rules})
+        put("bucket_policy", **bucket, Policy=wanted.policy)
+
+    def _put(self, what: str, **arguments: Any) -> None:
+        """Put one setting; again while S3 is busy with another change of the same bucket."""
+        self._patiently(lambda: getattr(self._s3, f"put_{what}")(**arguments))
+
+    def _patiently(self, call: Callable[[], Any]) -> None:
+        self._site.patiently(
+            call,
+            lambda error: error_code(error) == "OperationAborted",
+            "S3 is still busy with the bucket: waiting",
         )
-        self._s3.put_bucket_policy(**bucket, Policy=wanted.policy)
+
+    def _foreign_rules(self, name: str) -> list[dict[str, Any]]:
+        return [
+            r for r in self._lifecycle(name) if r.get("ID") not in {ABORT_RULE, NONCURRENT_RULE}
+        ]
 
     def _version(self, wanted: Bucket) -> None:
         """Set versioning, which can only be suspended once it was on; a bucket that never had it is left so."""
         now = self._s3.get_bucket_versioning(Bucket=wanted.name).get("Status")
         status = "Enabled" if wanted.versioning else "Suspended"
         if status != now and (wanted.versioning or now):
-            self._s3.put_bucket_versioning(
-                Bucket=wanted.name, VersioningConfiguration={"Status": status}
+            self._put(
+                "bucket_versioning",
+                Bucket=wanted.name,
+                VersioningConfiguration={"Status": status},
             )
 
     def _tag(self, name: str) -> None:
@@ -154,7 +163,7 @@ class Buckets:
             merged = [
                 {"Key": key, "Value": value} for key, value in {**tags, **self._site.tags}.items()
             ]
-            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": merged})
+            self._put("bucket_tagging", Bucket=name, Tagging={"TagSet": merged})
 
     def _lifecycle(self, name: str) -> list[dict[str, Any]]:
         answer = found(lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=name)) or {
