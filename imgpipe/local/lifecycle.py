@@ -139,12 +139,21 @@ def _announced(layout: Layout) -> Running | None:
         return None
 
 
+def _answers(running: Running) -> bool:
+    """Return whether the server answers. A killed one holds its lock a moment longer than it lives."""
+    try:
+        report(running)
+    except UnreachableError:
+        return False
+    return True
+
+
 def _settled(layout: Layout) -> Running | None:
     """Return the server, if there is one, and wait for one that is just starting or stopping."""
     deadline = time.monotonic() + START_S
     while places.is_taken(layout.serving):
         running = _announced(layout)
-        if running:
+        if running and _answers(running):
             return running
         if time.monotonic() > deadline:
             raise ImgpipeError(
