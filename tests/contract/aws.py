@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 HANDLERS = Path(__file__).with_name("handlers.py")
 PATIENCE_S = 20.0
 REGION = "us-east-1"
+EXPIRING = "expiring"
+"""A table in which an item's time was up when the session began."""
 
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T]) -> T:
+def until(found: Callable[[], T], patience_s: float | None = None) -> T:
     """Return what `found` returns as soon as it is true; fail when that takes too long."""
-    deadline = time.monotonic() + PATIENCE_S
+    patience = PATIENCE_S if patience_s is None else patience_s
+    deadline = time.monotonic() + patience
     while not (value := found()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s, last saw {value!r}"
+        assert time.monotonic() < deadline, f"waited {patience} s, last saw {value!r}"
         time.sleep(0.05)
     return value
 

@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from imgpipe.local import lifecycle
 from tests.cloud_fixture import EmbeddedCloud
-from tests.contract.aws import REGION, Aws, Function, Lambda, Recorder, zipped
+from tests.contract.aws import EXPIRING, REGION, Aws, Function, Lambda, Recorder, zipped
 from tests.contract.known_gaps import EMBEDDED, GAPS, MOTO
 
 if TYPE_CHECKING:
@@ -49,9 +49,31 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     folder = tmp_path_factory.mktemp("contract")
     try:
         running = EmbeddedCloud(folder, lifecycle.ensure(folder))
-        yield Aws(EMBEDDED, running.client, running.endpoint)
+        aws = Aws(EMBEDDED, running.client, running.endpoint)
+        _put_what_expires(aws)
+        yield aws
     finally:
         lifecycle.stop(folder)
+
+
+def _put_what_expires(aws: Aws) -> None:
+    """Put an item whose time is up. The last check looks whether it is gone, up to a minute
+    later.
+    """
+    dynamodb = aws.client("dynamodb")
+    dynamodb.create_table(
+        TableName=EXPIRING,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.update_time_to_live(
+        TableName=EXPIRING,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
+    )
+    for key, expiry in {"past": 1, "future": 10**11}.items():
+        item = {"pk": {"S": key}, "expires_at": {"N": str(expiry)}}
+        dynamodb.put_item(TableName=EXPIRING, Item=item)
 
 
 @pytest.fixture(scope="session")

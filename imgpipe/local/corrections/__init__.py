@@ -15,15 +15,19 @@ def install_all() -> None:
         iam_actions,
         iam_patterns,
         lambda_api,
+        lazily,
         metrics_topics,
         s3,
         sns,
         sqs,
+        tagging,
         transport,
         wake,
+        web_endpoints,
     )
 
     wake.install()
+    lazily.install()
     transport.install()
     iam_actions.install()
     iam_patterns.install()
@@ -37,3 +41,5 @@ def install_all() -> None:
     metrics_topics.install()
     cloudwatch.install()
     cloudwatch_logs.install()
+    tagging.install()
+    web_endpoints.install()
