@@ -84,11 +84,11 @@ def show(
     """Show one dead letter whole: why it failed, its message, where a redrive would send it."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
-    from imgpipe.operate.dlq.route import route
+    from imgpipe.operate.dlq.route import chosen
 
     project, choice = _open(file, env, (id,))
     [letter], _ = _find(project, choice)
-    way = route(project.graph, letter)
+    way = chosen(project.graph, letter, force=False)
     if json:
         render.print_json(view.letter_json(letter, way))
         return

@@ -111,6 +111,7 @@ def _open(file: Path, env: str) -> Project:
 
 def _dry_run(named: list[str], below: str, env: str, file: Path, json: bool) -> None:
     from imgpipe.cli.views import upload as view
+    from imgpipe.cli.views import words
     from imgpipe.cli.views.json_list import JsonList
     from imgpipe.deploy import spec
     from imgpipe.operate.upload import sources
@@ -126,10 +127,7 @@ def _dry_run(named: list[str], below: str, env: str, file: Path, json: bool) -> 
             elif listing:
                 listing.add({"path": item.path, "key": item.key, "size": item.size})
             else:
-                render.out().print(
-                    f"{render.safe(item.path)} -> {render.safe(item.key)} [dim]({render.size(item.size)})[/]",
-                    soft_wrap=True,
-                )
+                words.line(view.planned_line(item))
     if not fine:
         raise typer.Exit(errors.FAILED)
 
@@ -192,6 +190,7 @@ def _events(
 def _tell(event: Sent | NotSent | Ended, listing: Any, *, waiting: bool) -> None:
     """Say at once what can be said at once; the table of images comes at the end."""
     from imgpipe.cli.views import upload as view
+    from imgpipe.cli.views import words
     from imgpipe.operate.upload.send import Sent
     from imgpipe.operate.upload.sources import NotSent
 
@@ -203,7 +202,7 @@ def _tell(event: Sent | NotSent | Ended, listing: Any, *, waiting: bool) -> None
         if listing and not waiting:
             listing.add(view.sent_json(event))
         elif not waiting:
-            render.out().print(view.sent_line(event), soft_wrap=True)
+            words.line(view.sent_line(event))
     elif listing:
         listing.add(event.as_json())
 

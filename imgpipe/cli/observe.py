@@ -106,6 +106,7 @@ def logs(
     from datetime import UTC, datetime
 
     from imgpipe.cli.views import logs as view
+    from imgpipe.cli.views import words
     from imgpipe.operate import logs as verb
     from imgpipe.operate.times import moment
 
@@ -121,7 +122,8 @@ def logs(
             sys.stdout.write(view.line_json(line) + "\n")
             sys.stdout.flush()
         else:
-            render.out().print(view.line(line, colours, width), soft_wrap=True)
+            words.line(view.line(line, colours, width))
+            sys.stdout.flush()
     if nothing:
         render.err().print(f"nothing was logged since {start.astimezone():%Y-%m-%d %H:%M:%S}")
 

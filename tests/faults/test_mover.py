@@ -225,6 +225,22 @@ def test_a_queue_that_claims_more_than_it_shows_is_not_waited_for_for_ever() -> 
     assert len(find.letters(world.project(), queues.homes(world.project().graph))) == 2
 
 
+def test_a_queue_that_is_not_there_holds_no_letters() -> None:
+    from botocore.exceptions import ClientError
+
+    world = World(2)
+    receive = world.sqs.receive_message
+
+    def gone(*, QueueUrl: str, **request: Any) -> Any:  # noqa: N803 - boto3's name
+        if QueueUrl == world.dead["thumbs-dlq"]:
+            error = {"Error": {"Code": "AWS.SimpleQueueService.NonExistentQueue", "Message": "no"}}
+            raise ClientError(error, "ReceiveMessage")  # type: ignore[arg-type]
+        return receive(QueueUrl=QueueUrl, **request)
+
+    world.sqs.receive_message = gone  # type: ignore[method-assign]
+    assert len(find.letters(world.project(), queues.homes(world.project().graph))) == 2
+
+
 def test_only_chosen_letters_are_moved_or_purged() -> None:
     world = World(12)
     project = world.project()

@@ -10,7 +10,7 @@ from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate import images
 from imgpipe.operate.upload.send import Sent
-from imgpipe.operate.upload.sources import NotSent
+from imgpipe.operate.upload.sources import NotSent, Source
 from imgpipe.operate.wait import Ended
 
 if TYPE_CHECKING:
@@ -108,6 +108,11 @@ class Bars:
 def sent_line(sent: Sent) -> str:
     resumed = f", {render.size(sent.resumed)} of it by an earlier run" if sent.resumed else ""
     return f"{render.safe(sent.path)} -> {render.safe(sent.key)} [dim]({render.size(sent.size)}{resumed})[/]"
+
+
+def planned_line(source: Source) -> str:
+    name, key = render.safe(source.path), render.safe(source.key)
+    return f"{name} -> {key} [dim]({render.size(source.size)})[/]"
 
 
 def not_sent_line(item: NotSent) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
+from imgpipe.errors import MissingError
 from imgpipe.operate import parallel
 from imgpipe.operate.dlq.letters import Home, Letter, decode
 
@@ -36,24 +37,31 @@ def letters(project: Project, homes: Sequence[Home]) -> list[Letter]:
 
 
 def waiting(sqs: Any, url: str) -> int:
-    """Return about how many letters a queue shows now."""
+    """Return about how many letters a queue shows now; none if it isn't there, which `status` tells."""
     name = "ApproximateNumberOfMessages"
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    try:
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    except sqs.exceptions.ClientError as error:
+        known = explain(error, f"queue {url.rpartition('/')[2]}")
+        if isinstance(known, MissingError):
+            return 0
+        raise known from error
     return int(answer["Attributes"][name])
 
 
 def _look(sqs: Any, home: Home) -> list[Letter]:
+    receipts: dict[str, str] = {}
     try:
-        expected = waiting(sqs, home.url)
-        receipts: dict[str, str] = {}
-        try:
-            return [
-                decode(home, message) for message in receive_all(sqs, home.url, expected, receipts)
-            ]
-        finally:
-            release(sqs, home.url, receipts.values())
+        seen = receive_all(sqs, home.url, waiting(sqs, home.url), receipts)
+        return [decode(home, message) for message in seen]
     except sqs.exceptions.ClientError as error:
-        raise explain(error, f"queue {home.name}") from error
+        known = explain(error, f"queue {home.name}")
+        if isinstance(known, MissingError):
+            return []
+        raise known from error
+    finally:
+        if receipts:
+            release(sqs, home.url, receipts.values())
 
 
 def receive_all(

@@ -1,0 +1,235 @@
+"""What people see: at any width, with any text from outside, and in a pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from imgpipe.cli import images
+from imgpipe.cli.views import dlq, logs, metadata, upload, watch, words
+from imgpipe.cli.views import status as status_view
+from imgpipe.cli.views.json_list import JsonList
+from imgpipe.operate.dlq import queues
+from imgpipe.operate.dlq.letters import decode
+from imgpipe.operate.logs import Line
+from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed
+from imgpipe.operate.upload.send import Sent
+from imgpipe.operate.wait import Ended
+from imgpipe.operate.watch import Sample
+from imgpipe.runtime.row import merge, view
+from tests.studio import result, s3_event, sns_envelope, studio_graph
+
+HOSTILE = "incoming/[red]a[/red] \x1b[31mb\nc\U0001f4f8.jpg"
+NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+
+
+def shown(*parts: Any, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    for part in parts:
+        console.print(part)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def widest(text: str) -> int:
+    return max(len(line.rstrip()) for line in text.splitlines())
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    exif = {
+        "make": "Canon",
+        "camera": "Canon EOS 5D",
+        "exposure_s": 0.004,
+        "f_number": 2.8,
+        "iso": 200,
+    }
+    facts = {
+        "width": 4000,
+        "height": 3000,
+        "format": "jpeg",
+        "exif": exif,
+        "palette": ["#112233", "#aabbcc"],
+    }
+    gps = {"gps": {"latitude": 43.2, "longitude": -4.8}}
+    return view(merge(None, result(HOSTILE, **{"facts": {**facts, **gps}, **changes}))[0])
+
+
+def status(**changes: Any) -> Status:
+    queue = QueueState(
+        name="enhance", full_name="p-enhance", dead_letters=False, visible=1234, oldest_s=3700
+    )
+    dead = QueueState(name="enhance-dlq", full_name="p-enhance-dlq", dead_letters=True, visible=2)
+    step = StepState(
+        name="enhance",
+        steps=("enhance",),
+        function="p-enhance",
+        queue="enhance",
+        dlq="enhance-dlq",
+        state="Active",
+        mapping="Enabled",
+        errors=3,
+    )
+    made = Status(
+        at=NOW,
+        queues=(queue, dead),
+        steps=(step,),
+        alarms=(AlarmState(name="p-enhance-dlq", state="ALARM"),),
+        unconfirmed=(Unconfirmed(topic="notices", protocol="email", address="a@example.com"),),
+        images={"done": 10, "failed": 0},
+        images_exact=True,
+    )
+    from imgpipe.operate.status import judge
+
+    return judge(made)
+
+
+def letters() -> list[Any]:
+    graph = studio_graph()
+    home = next(home for home in queues.homes(graph) if home.name == "enhance-dlq")
+    message = {
+        "MessageId": "0123456789",
+        "Body": json.dumps(sns_envelope(s3_event(HOSTILE))),
+        "Attributes": {"SentTimestamp": str(int(NOW.timestamp() * 1000))},
+    }
+    return [decode(home, message)]
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_everything_fits_the_terminal_and_nothing_from_outside_is_obeyed(width: int) -> None:
+    done = Ended(key=HOSTILE, status="done", outputs={"thumb": {}}, ms=12)
+    failed = Ended(key=HOSTILE, status="failed", reason="[bold]why[/bold]\x07")
+    tally = upload.Tally()
+    for image in (done, failed):
+        tally.add(image)
+    sample = Sample(NOW, {"enhance": 3, "images": 0}, {"enhance": 1, "images": 0}, 1)
+    chart = watch.Chart("studio · local", 1.0)
+    for _ in range(3):
+        chart.add(sample)
+    text = shown(
+        *metadata.show(row(), "incoming/"),
+        *metadata.pages([row(), row(status="failed", error={"class": "E", "message": "m"})], width),
+        upload.table(tally),
+        dlq.table(letters(), width),
+        status_view.page(status(), "studio · local"),
+        chart.page(width, 30),
+        width=width,
+    )
+    assert widest(text) <= width
+    assert "\x1b[31m" not in text
+    assert "\x07" not in text
+    assert "[red]" in text.replace("\n", "")
+
+
+def test_an_image_is_described_in_a_photographers_words() -> None:
+    text = shown(*metadata.show(row(), "incoming/"), width=160)
+    assert "Canon EOS 5D" in text
+    assert "Canon Canon" not in text
+    assert "1/250 s · f/2.8 · ISO 200" in text
+    assert "43.2° N, 4.8° W" in text
+    assert "4000 x 3000 · 12.0 MP · jpeg" in text
+
+
+def test_status_says_what_is_wrong_and_what_to_run() -> None:
+    text = shown(status_view.page(status(), "studio · local"))
+    assert "unhealthy" in text
+    assert "2 dead letters in enhance-dlq  imgpipe dlq list --queue enhance-dlq" in text
+    assert "1h 1m" in text
+    assert "a@example.com" in text
+
+
+def test_a_summary_counts_what_was_sent_and_how_it_ended() -> None:
+    tally = upload.Tally()
+    tally.add(Sent("a", "incoming/a", "v", "e", 1_000_000))
+    tally.add(Ended(key="incoming/a", status="rejected", reason="corrupt_image"))
+    assert "1 file uploaded, 1 MB in" in upload.summary(tally)
+    assert "1 [yellow]rejected" in upload.summary(tally)
+    assert not tally.all_well
+    assert upload.next_commands(tally, "incoming/") == ["imgpipe dlq list --key a"]
+
+
+def test_commands_to_paste_survive_the_shell() -> None:
+    import shlex
+
+    assert shlex.split(words.command("imgpipe", "metadata", "it's a\nname"))[-1] == "it's a\nname"
+
+
+def test_very_many_images_are_summed_up_rather_than_listed() -> None:
+    tally = upload.Tally()
+    for number in range(1000):
+        tally.add(Ended(key=f"k{number}", status="done"))
+    assert len(tally.shown_done) == upload.MOST_DONE
+    assert "950 images more" in upload.left_out(tally)
+
+
+def written(values: Iterator[Any], into: io.StringIO | None = None) -> str:
+    out = into or io.StringIO()
+    with redirect_stdout(out), JsonList() as listing:
+        for value in values:
+            listing.add(value)
+    return out.getvalue()
+
+
+def test_a_list_is_valid_json_with_none_some_and_when_cut_short() -> None:
+    assert json.loads(written(iter([]))) == []
+    assert json.loads(written(iter([{"a": "\U0001f4f8"}, 2]))) == [{"a": "\U0001f4f8"}, 2]
+
+    def interrupted() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
+
+    out = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        written(interrupted(), out)
+    assert json.loads(out.getvalue()) == [1]
+
+
+def test_log_lines_read_well_whatever_they_are() -> None:
+    def plain(text: str) -> str:
+        return shown(
+            logs.line(Line(NOW, "thumbs", text, "1"), logs.Colours(), 6), width=200
+        ).rstrip()
+
+    told = plain(json.dumps({"event": "done", "key": "a.jpg", "ms": 41, "message_id": "m"}))
+    assert told.endswith("thumbs done      key=a.jpg ms=41 message_id=m")
+    assert plain("REPORT RequestId: r\tDuration: 3 ms").endswith(
+        "REPORT RequestId: r  Duration: 3 ms"
+    )
+    assert plain("[ERROR] E: m\rTraceback\r\xa0\xa0File").splitlines()[1:] == [
+        "    Traceback",
+        "      File",
+    ]
+    opened = json.loads(logs.line_json(Line(NOW, "thumbs", '{"event": "done"}', "1")))
+    assert opened == {"at": "2026-11-21T07:00:00.000Z", "function": "thumbs", "event": "done"}
+
+
+def test_a_sample_in_a_pipe_is_one_line() -> None:
+    sample = Sample(NOW, {"enhance": 3}, {"enhance": 1}, 2)
+    assert watch.line(sample) == "2026-11-21T07:00:00.000Z enhance=3 dead=2"
+
+
+def test_a_chart_of_empty_queues_is_a_chart() -> None:
+    text = watch.plot({"enhance": [0]}, {"enhance": "cyan"}, 1.0, 60, 8)
+    assert "now" in text
+    assert len(text.splitlines()) == 8
+
+
+def test_metadata_of_a_key_means_show() -> None:
+    app = typer.Typer()
+    images.register(app)
+    runner = CliRunner()
+    assert "latest upload first" in runner.invoke(app, ["metadata", "list", "--help"]).output
+    for words_ in (
+        ["metadata", "a.jpg", "--help"],
+        ["metadata", "--json", "--help"],
+        ["metadata", "show", "--help"],
+    ):
+        assert "its steps, variants, camera" in runner.invoke(app, words_).output, words_
