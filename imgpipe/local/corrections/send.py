@@ -12,7 +12,6 @@ Left out: encryption keys. The embedded cloud stores what it is given.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -200,7 +199,3 @@ def to_topic(sender: Sender, arn: str, message: str, subject: str) -> None:
             403, f"The policy of {arn} does not let {sender.service} publish for {sender.source}"
         )
     sns._fanout(arn, new_uuid(), message, subject)
-
-
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

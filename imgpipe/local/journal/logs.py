@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from typing import Any
 
 from ministack.services import cloudwatch_logs
@@ -16,6 +17,7 @@ from imgpipe.local.journal.settings import Settings
 from imgpipe.local.journal.store import Journal
 
 KIND = "log"
+DAY_S = 24 * 3600
 
 _stock_append = cloudwatch_logs._append_log_events
 
@@ -39,6 +41,12 @@ def describe() -> dict[str, Any]:
     }
     stores = ("destinations", "resource_policies", "log_group_policies", "metric_filters")
     return {"log_groups": groups, **{name: getattr(cloudwatch_logs, f"_{name}") for name in stores}}
+
+
+def _is_expired(group: Any, events: list[Any]) -> bool:
+    """Return whether all the events are older than the group keeps any."""
+    days = group.get("retentionInDays")
+    return bool(days) and max(e["timestamp"] for e in events) < (time.time() - days * DAY_S) * 1000
 
 
 class Logs:
@@ -77,12 +85,14 @@ class Logs:
             self._settings.save("cloudwatch_logs")
 
     def restore(self) -> None:
-        """Put the events back into their streams. Entries of groups that are no more are dropped."""
+        """Put the events back into their streams. Entries of groups that are no more, or that are too old,
+        are dropped.
+        """
         for key, text in self._journal.load(KIND):
             account, region, group_name, group_made, name, made, events = json.loads(text)
             group = cloudwatch_logs._log_groups._data.get((account, region, group_name))
             self._number = itertools.count(int(key, 16) + 1)
-            if group is None or group["creationTime"] != group_made:
+            if group is None or group["creationTime"] != group_made or _is_expired(group, events):
                 self._journal.mark(KIND, key, lambda: None)
                 continue
             stream = group["streams"].setdefault(
