@@ -32,7 +32,10 @@ def _parsed(text: str | dict[str, Any] | None) -> Any:
 
 
 def meaning(document: Any) -> Any:
-    """Reduce a document so that equal meanings are equal: sets sorted, lists of one unwrapped, condition keys in lower case."""
+    """Reduce a document so that equal meanings are equal.
+
+    Sets are sorted, lists of one unwrapped, condition keys put in lower case.
+    """
     match document:
         case {"Statement": statements, **rest}:
             listed = statements if isinstance(statements, list) else [statements]
