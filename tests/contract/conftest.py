@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONCURRENCY = "8"
 """More than the cores: most functions here sleep or wait."""
-MOTO_PATIENCE_S = 2.0
+MOTO_PATIENCE_S = 1.5
 """Nothing of moto's happens later by itself, but for a visibility timeout."""
 ASYNC_RETRY_S = "0.2"
 
