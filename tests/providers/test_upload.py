@@ -8,6 +8,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from imgpipe.errors import MissingError
@@ -179,18 +180,64 @@ def test_a_file_that_changes_while_it_is_read_is_told_and_leaves_nothing(
     assert list(multipart.unfinished_uploads(s3, bucket, "")) == []
 
 
+def no_such_upload() -> ClientError:
+    error = {"Error": {"Code": "NoSuchUpload", "Message": "gone"}}
+    return ClientError(error, "CompleteMultipartUpload")  # type: ignore[arg-type]
+
+
 def test_a_lost_answer_to_the_last_call_is_no_failure(project: Project, large: Path) -> None:
     """The SDK's retry then finds no such upload any more, and the object there."""
 
     class LostAnswer(Counting):
         def complete_multipart_upload(self, **request: Any) -> Any:
             self._s3.complete_multipart_upload(**request)
-            return self._s3.complete_multipart_upload(**request)
+            raise no_such_upload()
 
-    project.cloud.made["s3"] = LostAnswer(project.cloud.client("s3"))  # type: ignore[attr-defined]
+    lossy = LostAnswer(project.cloud.client("s3"))
+    project.cloud.made["s3"] = lossy  # type: ignore[attr-defined]
     [sent] = upload(project, large)
     assert isinstance(sent, Sent)
     assert stored(project, sent.key, VersionId=str(sent.version_id)) == large.read_bytes()
+    assert lossy.calls.count("create_multipart_upload") == 1
+
+
+def test_an_upload_that_somebody_aborted_meanwhile_is_started_anew(
+    project: Project, large: Path
+) -> None:
+    class AbortedOnce(Counting):
+        aborted = False
+
+        def complete_multipart_upload(self, **request: Any) -> Any:
+            if self.aborted:
+                return self._s3.complete_multipart_upload(**request)
+            self.aborted = True
+            target = {name: request[name] for name in ("Bucket", "Key", "UploadId")}
+            self._s3.abort_multipart_upload(**target)
+            raise no_such_upload()
+
+    project.cloud.made["s3"] = AbortedOnce(project.cloud.client("s3"))  # type: ignore[attr-defined]
+    [sent] = upload(project, large)
+    assert isinstance(sent, Sent)
+    assert stored(project, sent.key) == large.read_bytes()
+
+
+def test_unfinished_uploads_are_listed_over_pages_with_their_keys_as_they_are() -> None:
+    class Pages:
+        """S3 with one upload a page, its keys encoded as asked for."""
+
+        def list_multipart_uploads(self, *, KeyMarker: str = "", **_: Any) -> Any:  # noqa: N803
+            if not KeyMarker:
+                more = {"IsTruncated": True, "NextKeyMarker": "a+b%2B", "NextUploadIdMarker": "1"}
+                return {
+                    "EncodingType": "url",
+                    "Uploads": [{"Key": "a+b%2B", "UploadId": "1"}],
+                    **more,
+                }
+            assert KeyMarker == "a b+"
+            return {"EncodingType": "url", "Uploads": [{"Key": "c%0Ad", "UploadId": "2"}]}
+
+    found = multipart.unfinished_uploads(Pages(), "bucket", "")
+    assert [upload["Key"] for upload in found] == ["a b+", "c\nd"]
 
 
 def test_stale_uploads_are_aborted_and_those_under_way_are_not(

@@ -216,13 +216,22 @@ def _complete(
     except s3.exceptions.ClientError as error:
         if error_code(error) != "NoSuchUpload":
             raise
-        # The answer of a first try may have been lost: then the object is there, with just this
-        # checksum.
-        found = _head(s3, target["Bucket"], target["Key"], None)
+        # The answer of a first try may have been lost: then the object is there with this checksum.
+        found = _current(s3, target["Bucket"], target["Key"])
         if not _same(found.get("ChecksumSHA256"), expected):
             raise
         return found
     return answer
+
+
+def _current(s3: Any, bucket: str, key: str) -> dict[str, Any]:
+    """Return what S3 says of the object as it is now; nothing when there is none."""
+    try:
+        return _head(s3, bucket, key, None)
+    except s3.exceptions.ClientError as error:
+        if error_code(error) not in {"404", "NoSuchKey"}:
+            raise
+        return {}
 
 
 def _verify(

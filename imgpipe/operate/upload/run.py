@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgpipe.cloud import explain
-from imgpipe.errors import CredentialsError, DeniedError, MissingError, UnreachableError
+from imgpipe.cloud import error_code, explain
+from imgpipe.errors import CredentialsError, DeniedError, UnreachableError
 from imgpipe.operate import parallel
 from imgpipe.operate.upload.send import Progress, Sent, send
 from imgpipe.operate.upload.sources import NotSent, Source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 WORKERS = 8
-_HOPELESS = (CredentialsError, DeniedError, MissingError, UnreachableError)
+_HOPELESS = (CredentialsError, DeniedError, UnreachableError)
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
             return send(s3, bucket, item, progress)
         except (BotoCoreError, ClientError) as error:
             known = explain(error, f"uploading {item.path}")
-            if isinstance(known, _HOPELESS):
+            if isinstance(known, _HOPELESS) or error_code(error) == "NoSuchBucket":
                 raise known from error
             return NotSent(item.path, item.key, "refused", known.why or str(known))
 
