@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from imgpipe.local.mailbox import Confirmation, Mail
 
 WHAT = "The embedded cloud"
+OLD_CLI = """\
+# Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
+aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }"""
 Port = typer.Option(None, "--port", min=1, max=65535, help="Listen on this port.")
 Number = typer.Argument(metavar="N", help="The number in the list.")
 Address = typer.Argument(None, metavar="[ADDRESS]", help="Only this address.")
@@ -125,6 +128,8 @@ def env(file: options.File = options.PIPELINE_FILE, json: options.Json = False) 
     typer.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+    if _aws_cli_is_old():
+        typer.echo(OLD_CLI)
 
 
 def mail(
@@ -226,6 +231,18 @@ def _tell(running: Running) -> None:
         )
     did = f"Started {_lower(WHAT)}" if running.started else f"{WHAT} is running"
     render.err().print(f"{did} on {running.endpoint}")
+
+
+def _aws_cli_is_old() -> bool:
+    import subprocess
+
+    try:
+        said = subprocess.run(
+            ["aws", "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "aws-cli/1." in said.stdout + said.stderr
 
 
 def _lower(text: str) -> str:

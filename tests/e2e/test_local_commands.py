@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,34 @@ def test_the_variables_point_any_sdk_at_it(shell: Shell) -> None:
     assert done.stdout.split() == ["000000000000", "200"], done.stderr
     variables = json.loads(shell("env", "--json"))
     assert variables["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="the AWS CLI isn't installed")
+def test_the_plain_aws_command_reaches_every_service(shell: Shell) -> None:
+    shell("start")
+    script = """
+    set -e
+    eval "$("$0" -m imgpipe local env)"
+    aws s3 mb s3://by-cli
+    echo hello | aws s3 cp - s3://by-cli/note.txt
+    aws s3 ls s3://by-cli
+    aws s3 cp s3://by-cli/note.txt -
+    url=$(aws sqs create-queue --queue-name by-cli --query QueueUrl --output text)
+    aws sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn
+    aws dynamodb list-tables
+    aws logs describe-log-groups
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable],
+        cwd=shell.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "hello" in done.stdout
+    assert "arn:aws:sqs:us-east-1:000000000000:by-cli" in done.stdout
 
 
 def test_mail_is_listed_shown_and_confirmed(shell: Shell) -> None:
