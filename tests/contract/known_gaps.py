@@ -1,7 +1,7 @@
 """What a backend can't do, and why. Such a check is expected to fail; it turns red if it passes.
 
-moto is the fake of the provider tests: its gaps say what those tests can't tell. The gaps of the
-embedded cloud are gaps of the product, and `docs/embedded-cloud.md` lists them.
+moto is the fake of the provider tests: its gaps say what those tests can't tell. The embedded cloud
+has none at present; one that opens is a gap of the product, to be told in `docs/embedded-cloud.md`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ QUOTES_SLASHES = "encodes the slashes of a key"
 CONFIRMS = "confirms an address by itself"
 
 GAPS: dict[str, dict[str, str]] = {
-    # What the embedded cloud lacks
-    "test_a_browser_is_let_in_from_an_allowed_origin": {
-        EMBEDDED: "refuses every web page, whatever the bucket's CORS rules say: any page that is "
-        "open in a browser could otherwise reach it",
-    },
     # What moto lacks of alarms and metrics
     "test_a_metric_over_the_threshold_is_an_alarm": {MOTO: NO_EVALUATION},
     "test_an_alarm_is_over_when_its_metric_is": {MOTO: NO_EVALUATION},
