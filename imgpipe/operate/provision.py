@@ -205,7 +205,7 @@ def _while_held(
             yield event
 
 
-def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action], again: str) -> None:
+def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action]) -> None:
     known = {action.key for action in approved if action.verb is Verb.DELETE}
     new = [
         action.key for action in actions if action.verb is Verb.DELETE and action.key not in known
