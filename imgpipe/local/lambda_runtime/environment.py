@@ -104,7 +104,7 @@ class Environment:
     def _start(self, invocation: Invocation) -> None:
         """Start the process and wait until it asks for work."""
         function = self.function
-        self._stream.add(lines.init_start(function))
+        self._stream.add(lines.init_start())
         began = time.monotonic()
         self._process = process.Process(
             function,

@@ -48,6 +48,7 @@ class Runtime:
     """Runs ministack's function records in the pool."""
 
     def __init__(self, folder: Path, endpoint: str, secret: str) -> None:
+        process.end_orphans(folder / "tmp")
         host = process.Host(
             endpoint=endpoint,
             runtime=runtime_folder(folder / "runtime"),
@@ -68,7 +69,7 @@ class Runtime:
         config = record.get("config") or record
         invocation = Invocation(
             request_id=request_id,
-            payload=json.dumps(event, ensure_ascii=False).encode(),
+            payload=json.dumps(event).encode(),
             arn=config["FunctionArn"],
             trace=_trace(config),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,8 +32,9 @@ class Measured:
     error_type: str = ""
 
 
-def init_start(function: Function) -> str:
-    version = function.runtime.replace("python", "python:")
+def init_start() -> str:
+    """Return the first line of an environment: it names the Python that runs, not the declared."""
+    version = f"python:{sys.version_info.major}.{sys.version_info.minor}"
     return f"INIT_START Runtime Version: {version}.local\tRuntime Version ARN: local"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imgpipe.local.lambda_runtime.function import Function
     from imgpipe.local.lambda_runtime.stream import Event
 
+REMEMBERED_MAX = 500
 REMEMBER_S = 2.0
 """How long an answer about a permission is good: each invocation asks, policies rarely change."""
 
@@ -33,6 +34,8 @@ class Permissions:
         asked, allowed = self._known.get((role, action, arn), (0.0, False))
         if now - asked > REMEMBER_S:
             allowed = send.role_may(role, action, arn)
+            if len(self._known) >= REMEMBERED_MAX:
+                self._known.clear()
             self._known[role, action, arn] = (now, allowed)
         return allowed
 

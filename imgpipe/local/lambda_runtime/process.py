@@ -194,6 +194,18 @@ class Process:
         return 0
 
 
+def end_orphans(scratch: Path) -> None:
+    """Kill what a killed server's functions had started and left behind, known by its TMPDIR.
+
+    The functions' own processes ended with their server; this is about children of theirs.
+    """
+    mark = b"\0TMPDIR=" + os.fsencode(scratch) + b"/"
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in b"\0" + (place / "environ").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
+
+
 def _resident(pid: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe.local.lambda_runtime import lines
+from imgpipe.local.lambda_runtime import lines, process
 from tests.unit.local.functions import Workshop, call, is_running, until
 
 
@@ -69,7 +69,7 @@ def test_everything_written_is_logged_between_start_and_end(either: Workshop) ->
     outcome = either.run("speak")
     logged = either.logged()
 
-    assert logged[0].startswith("INIT_START Runtime Version: python:3.11")
+    assert logged[0].startswith("INIT_START Runtime Version: python:3.")
     assert logged[1] == "loading"
     assert logged[2].startswith("START RequestId: ")
     assert logged[3:5] == ["to stdout", "to stderr"]
@@ -154,6 +154,18 @@ def test_what_a_function_started_ends_with_it(workshop: Workshop) -> None:
     environment = workshop.environment(workshop.function("spawn", timeout_s=2))
     environment.invoke(call(60))
     [child] = [json.loads(line)["child"] for line in workshop.logged() if '"child"' in line]
+
+    until(lambda: not is_running(child))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="found by /proc")
+def test_what_outlived_a_killed_server_is_ended_at_the_next_start(workshop: Workshop) -> None:
+    environment = workshop.environment(workshop.function("spawn"))
+    child = json.loads(environment.invoke(call(0)).payload)
+    assert is_running(child)
+    process.end_orphans(workshop.folder / "elsewhere")
+    assert is_running(child)
+    process.end_orphans(workshop.folder / "tmp")
 
     until(lambda: not is_running(child))
 
