@@ -34,7 +34,7 @@ def _parsed(text: str | dict[str, Any] | None) -> Any:
 def meaning(document: Any) -> Any:
     """Reduce a document so that equal meanings are equal.
 
-    Sets are sorted, lists of one unwrapped, condition keys put in lower case.
+    Lists become sorted, lists of one bare, condition keys lower case.
     """
     match document:
         case {"Statement": statements, **rest}:
