@@ -5,7 +5,6 @@ doesn't. A check that asks for `aws` runs on both, one that asks for `cloud`, `f
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,13 @@ from tests.contract.known_gaps import EMBEDDED, GAPS, MOTO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONCURRENCY = "8"
-"""More than the cores: most functions here sleep or wait."""
+SETTINGS = {
+    "IMGPIPE_LAMBDA_CONCURRENCY": "8",  # more than the cores: most functions here sleep or wait
+    "IMGPIPE_ASYNC_RETRY_S": "0.2",
+    "NOT_FOR_FUNCTIONS": "a variable of whoever starts the embedded cloud",
+}
 MOTO_PATIENCE_S = 1.5
 """Nothing of moto's happens later by itself, but for a visibility timeout."""
-ASYNC_RETRY_S = "0.2"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,12 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """The embedded cloud, one for the session."""
-    os.environ["IMGPIPE_LAMBDA_CONCURRENCY"] = CONCURRENCY
-    os.environ["IMGPIPE_ASYNC_RETRY_S"] = ASYNC_RETRY_S
-    os.environ["NOT_FOR_FUNCTIONS"] = "a variable of whoever starts the embedded cloud"
     folder = tmp_path_factory.mktemp("contract")
     try:
-        running = EmbeddedCloud(folder, lifecycle.ensure(folder))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in SETTINGS.items():
+                patch.setenv(name, value)
+            running = EmbeddedCloud(folder, lifecycle.ensure(folder))
         aws = Aws(EMBEDDED, running.client, running.endpoint)
         _put_what_expires(aws)
         yield aws
