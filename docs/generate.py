@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -24,6 +25,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     yield HERE / "commands.md", commands()
     yield HERE / "pipeline.svg", picture()
     yield HERE / "schema.json", schema()
+    yield HERE / "pipeline-yaml.md", settings()
 
 
 def commands() -> str:
@@ -51,6 +53,71 @@ def schema() -> str:
     from imgpipe.deploy import schema as pipeline_schema
 
     return json.dumps(pipeline_schema.document(), indent=2) + "\n"
+
+
+SECTIONS = {
+    "Uploads": "uploads",
+    "UploadLimits": "uploads.limits",
+    "Step": "steps.NAME",
+    "Variant": "steps.NAME.variants.NAME",
+    "Notify": "notify",
+    "Notice": "notify.KIND",
+    "LambdaDefaults": "lambda, and steps.NAME.lambda",
+    "TableSection": "table",
+    "Alarms": "alarms",
+    "Environment": "environments.NAME",
+}
+
+INTRODUCTION = """# pipeline.yaml, setting by setting
+
+`imgpipe validate` checks the file and names line and column of whatever is wrong, all at once. `imgpipe schema` prints
+the JSON Schema for editors. Sizes are written as `200MB`, pixels as `250MP`, durations as `60s`, `15m` or `4d`, rates
+as `10/h`. What you leave out has the default below.
+
+An environment may lay any of `uploads`, `steps`, `notify`, `lambda`, `table` and `alarms` over the pipeline's own, setting
+by setting; `null` takes a thing away.
+
+Filters, in a step's `filters`: `autocontrast`, `sharpen`, `saturation`, `brightness`, `contrast`, `gamma`, `greyscale`,
+`sepia`, `blur`, `tint`, each alone or with a value (`{sharpen: 1.2}`, `{tint: "#c83c32"}`).
+"""
+
+
+def settings() -> str:
+    from imgpipe.deploy import schema as pipeline_schema
+
+    document = pipeline_schema.document()
+    parts = [INTRODUCTION, _section("at the top", document)]
+    parts += [_section(title, document["$defs"][name]) for name, title in SECTIONS.items()]
+    return "\n".join(parts)
+
+
+def _section(title: str, described: dict[str, Any]) -> str:
+    lines = [
+        f"| `{name}` | {_cell(setting.get('description', ''))} | {_default(setting)} |"
+        for name, setting in described["properties"].items()
+    ]
+    text = described.get("description", "")
+    return "\n".join(
+        [
+            f"## {title}",
+            "",
+            text,
+            "",
+            "| setting | what it is | default |",
+            "|---|---|---|",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _default(setting: dict[str, Any]) -> str:
+    value = setting.get("default")
+    return "" if value is None else f"`{json.dumps(value)}`"
 
 
 def main() -> None:
