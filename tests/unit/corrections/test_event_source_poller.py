@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imgpipe.local.corrections.event_source_poller import Batch, Poller, Source, settle
+from imgpipe.local.corrections.event_source_poller import Batch, Poller, settle
+from imgpipe.local.corrections.event_source_queue import Source
 from tests.unit.corrections.conftest import make_mapping, make_message, make_queue
 
 if TYPE_CHECKING:
