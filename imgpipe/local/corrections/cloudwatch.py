@@ -36,10 +36,6 @@ log = logging.getLogger("cloudwatch")
 
 LOOK_EVERY_S = 2.0
 COMPACT_EVERY_S = 300.0
-MEASURED_HERE = "AWS/"
-"""Namespaces whose points come in the order of time, because the embedded cloud writes them
-itself.
-"""
 
 
 def points_of(alarm: dict[str, Any], now: float) -> Iterator[dict[str, Any]]:
@@ -49,7 +45,7 @@ def points_of(alarm: dict[str, Any], now: float) -> Iterator[dict[str, Any]]:
     dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions") or []}
     key = (alarm.get("Namespace"), alarm.get("MetricName"), cloudwatch._dims_key(dimensions))
     reach = float(alarm.get("Period") or 60) * int(alarm.get("EvaluationPeriods") or 1)
-    ordered = str(alarm.get("Namespace")).startswith(MEASURED_HERE)
+    ordered = str(alarm.get("Namespace")).startswith(metrics.MEASURED_HERE)
     for point in reversed(cloudwatch._metrics.get(key) or ()):
         if point["Timestamp"] > now - reach:
             yield point

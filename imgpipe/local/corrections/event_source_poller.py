@@ -40,6 +40,7 @@ from imgpipe.local.corrections.event_source_queue import Source
 
 if TYPE_CHECKING:
     import asyncio
+import contextlib
 
 log = logging.getLogger("event-source")
 
@@ -85,7 +86,11 @@ class Poller:
         """Have the poller look soon. Safe in any thread."""
         if not self._asked:
             self._asked = True
-            self._loop.call_soon_threadsafe(self._look)
+            self._soon(self._look)
+
+    def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the journal has the messages
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def running(self) -> int:
         return self._running.total()
@@ -187,7 +192,7 @@ class Poller:
                 result = self._invoke(batch.function, batch.event)
         except Exception:
             log.exception("a batch of %s could not run", batch.mapping["FunctionName"])
-        self._loop.call_soon_threadsafe(self._end, batch, result)
+        self._soon(self._end, batch, result)
 
     def _end(self, batch: Batch, result: dict[str, Any] | None) -> None:
         self._running[batch.mapping["UUID"]] -= 1

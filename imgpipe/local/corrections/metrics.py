@@ -29,6 +29,10 @@ BUCKET_S = 10
 COARSE_AFTER_S = 3_600
 COARSE_S = 60
 KEEP_S = 86_400
+KEEP_OTHERS_S = 14 * 86_400
+"""How long metrics are kept that were put by a request."""
+MEASURED_HERE = "AWS/"
+"""Namespaces that the embedded cloud writes itself, in the order of time."""
 SINGLE = frozenset({("AWS/Lambda", "Duration")})
 """Metrics whose values are kept one by one while they are young."""
 
@@ -85,16 +89,21 @@ def _join(
 
 
 def compact(now: float) -> None:
-    """Make minutes of what is older than an hour, and drop what is older than a day."""
+    """Make minutes of our own that are older than an hour; drop what is too old."""
     with _lock:
         for key, points in list(cloudwatch._metrics._data.items()):
             if not points or points[0]["Timestamp"] > now - COARSE_AFTER_S:
                 continue
-            kept = list(_coarser(points, now))
+            ours = str(key[-1][0]).startswith(MEASURED_HERE)
+            kept = list(_coarser(points, now) if ours else _younger(points, now - KEEP_OTHERS_S))
             if kept:
                 points[:] = kept
             else:
                 del cloudwatch._metrics._data[key]
+
+
+def _younger(points: list[Point], moment: float) -> Iterator[Point]:
+    return (point for point in points if point["Timestamp"] >= moment)
 
 
 def _coarser(points: list[Point], now: float) -> Iterator[Point]:

@@ -171,20 +171,17 @@ def _set_attributes(data: Data, url: str) -> Data:
     return _stock_set_attributes(data, url)
 
 
+READABLE = SETTABLE | {"All", "QueueArn", "CreatedTimestamp", "LastModifiedTimestamp"}
+
+
 def _get_attributes(data: Data, url: str) -> Data:
-    for name in data.get("AttributeNames") or []:
-        if name not in SETTABLE | {
-            "All",
-            "QueueArn",
-            "CreatedTimestamp",
-            "LastModifiedTimestamp",
-        } and not str(name).startswith("ApproximateNumberOfMessages"):
+    """Return the attributes that are asked for by name; without names, none."""
+    names = [str(name) for name in data.get("AttributeNames") or []]
+    for name in names:
+        if name not in READABLE and not name.startswith("ApproximateNumberOfMessages"):
             raise sqs._Err("InvalidAttributeName", f"Unknown Attribute {name}.")
-    return (
-        {"Attributes": _stock_get_attributes(data, url)["Attributes"]}
-        if data.get("AttributeNames")
-        else {}
-    )
+    found = _stock_get_attributes(data, url)
+    return found if names else {}
 
 
 def size(body: str, attributes: dict[str, Any] | None) -> int:
