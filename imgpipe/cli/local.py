@@ -1,4 +1,4 @@
-"""The embedded cloud's commands: start, stop, look at, point other tools at; and its mailbox."""
+"""The embedded cloud's commands: start, stop, look at, empty, point other tools at."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from imgpipe.cli import options, render
+from imgpipe.cli import local_mail, options, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from imgpipe.local.lifecycle import Running
-    from imgpipe.local.mailbox import Confirmation, Mail
 
 WHAT = "The embedded cloud"
 OLD_CLI = """\
 # Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
 aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }"""
 Port = typer.Option(None, "--port", min=1, max=65535, help="Listen on this port.")
-Number = typer.Argument(metavar="N", help="The number in the list.")
-Address = typer.Argument(None, metavar="[ADDRESS]", help="Only this address.")
-All = typer.Option(False, "--all", help="Every address.")
 
 
 def ensure_started(folder: Path) -> None:
@@ -41,11 +37,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="local")
     for command in (start, stop, status, reset, env):
         group.command()(command)
-    letters = typer.Typer(help="The mail that it would have sent.", invoke_without_command=True)
-    group.add_typer(letters, name="mail")
-    letters.callback()(mail)
-    letters.command()(show)
-    letters.command()(confirm)
+    local_mail.register(group)
 
 
 def start(
@@ -114,7 +106,7 @@ def reset(
 
 def env(file: options.File = options.PIPELINE_FILE, json: options.Json = False) -> None:
     """Print the variables that point AWS tools at it: eval "$(imgpipe local env)"."""
-    running = _running(file)
+    running = local_mail.running_cloud(_folder(file))
     variables = {
         "AWS_ENDPOINT_URL": running.endpoint,
         "AWS_ACCESS_KEY_ID": running.access_key,
@@ -130,81 +122,6 @@ def env(file: options.File = options.PIPELINE_FILE, json: options.Json = False) 
         typer.echo(f"export {name}={shlex.quote(value)}")
     if _aws_cli_is_old():
         typer.echo(OLD_CLI)
-
-
-def mail(
-    context: typer.Context,
-    file: options.File = options.PIPELINE_FILE,
-    json: options.Json = False,
-) -> None:
-    """List the mail, the oldest first."""
-    if context.invoked_subcommand:
-        return
-    from imgpipe.local import mailbox
-
-    letters = mailbox.all_mail(_folder(file))
-    if json:
-        render.print_json([_letter(letter) for letter in letters])
-        return
-    if not letters:
-        render.err().print("No mail.")
-        return
-    table = render.table("n", "at", "to", "subject", right=["n"])
-    lines = [
-        (letter.number, f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}", letter.to, letter.subject)
-        for letter in letters
-    ]
-    render.out().print(render.rows(table, lines))
-
-
-def show(
-    number: int = Number,
-    file: options.File = options.PIPELINE_FILE,
-    json: options.Json = False,
-) -> None:
-    """Show one mail."""
-    from imgpipe.local import mailbox
-
-    letter = mailbox.mail(_folder(file), number)
-    if json:
-        render.print_json(_letter(letter) | {"text": letter.text})
-        return
-    for name, value in (
-        ("From", letter.sender),
-        ("To", letter.to),
-        ("Date", f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S %z}"),
-        ("Subject", letter.subject),
-    ):
-        render.out().print(f"[bold]{name}:[/bold] {render.safe(value)}", soft_wrap=True)
-    render.out().print()
-    for line in letter.text.rstrip().splitlines():
-        render.out().print(render.safe(line), soft_wrap=True)
-
-
-def confirm(
-    address: str | None = Address,
-    every: bool = All,
-    file: options.File = options.PIPELINE_FILE,
-    json: options.Json = False,
-) -> None:
-    """Follow the confirmation links in the mail, as the people who got it would."""
-    from imgpipe.errors import FAILED, UsageError
-    from imgpipe.local import mailbox
-
-    if bool(address) == every:
-        raise UsageError("imgpipe local mail confirm", "name an address, or say --all")
-    running = _running(file)
-    results = mailbox.confirm(_folder(file), running.endpoint, address)
-    if json:
-        render.print_json([_confirmation(each) for each in results])
-    elif not results:
-        render.err().print("No mail asks to confirm anything.")
-    else:
-        table = render.table("address", "topic", "result")
-        lines = [(each.address, each.topic, each.error or "confirmed") for each in results]
-        render.out().print(render.rows(table, lines))
-    if any(each.error for each in results):
-        raise typer.Exit(FAILED)
 
 
 def _folder(file: Path) -> Path:
@@ -277,24 +194,3 @@ def _show_status(facts: dict[str, Any]) -> None:
         ),
     ]
     render.out().print(render.rows(table, lines))
-
-
-def _letter(letter: Mail) -> dict[str, Any]:
-    return {
-        "number": letter.number,
-        "at": letter.at,
-        "kind": letter.kind,
-        "from": letter.sender,
-        "to": letter.to,
-        "subject": letter.subject,
-        "link": letter.link,
-    }
-
-
-def _confirmation(each: Confirmation) -> dict[str, Any]:
-    return {
-        "address": each.address,
-        "topic": each.topic,
-        "confirmed": not each.error,
-        "error": each.error or None,
-    }
