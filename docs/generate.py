@@ -74,8 +74,8 @@ INTRODUCTION = """# pipeline.yaml, setting by setting
 the JSON Schema for editors. Sizes are written as `200MB`, pixels as `250MP`, durations as `60s`, `15m` or `4d`, rates
 as `10/h`. What you leave out has the default below.
 
-An environment may lay any of `uploads`, `steps`, `notify`, `lambda`, `table` and `alarms` over the pipeline's own, setting
-by setting; `null` takes a thing away.
+An environment may lay any of `uploads`, `steps`, `notify`, `lambda`, `table` and `alarms` over the pipeline's own,
+setting by setting; `null` takes a thing away.
 
 Filters, in a step's `filters`: `autocontrast`, `sharpen`, `saturation`, `brightness`, `contrast`, `gamma`, `greyscale`,
 `sepia`, `blur`, `tint`, each alone or with a value (`{sharpen: 1.2}`, `{tint: "#c83c32"}`).
