@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = ".imgpipe"
 PRIVATE = 0o600
+LOOK_AGAIN_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,18 @@ class Layout:
             ignore.write_text("*\n")
 
 
-def take(path: Path) -> IO[str] | None:
-    """Lock `path` without waiting; None when another process holds it. Closing the file unlocks."""
+def take(path: Path, patience_s: float = 0.0) -> IO[str] | None:
+    """Lock `path`; None when another process holds it. Closing the file unlocks.
+
+    A little patience passes over those who only look.
+    """
     file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
+    deadline = time.monotonic() + patience_s
+    while not _lock(file, fcntl.LOCK_EX):
+        if time.monotonic() >= deadline:
+            file.close()
+            return None
+        time.sleep(LOOK_AGAIN_S)
     return file
 
 
@@ -94,11 +100,24 @@ def is_taken(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     if not path.exists():
         return False
-    held = take(path)
-    if held is None:
-        return True
-    held.close()
-    return False
+    with path.open("a+") as file:
+        return not _lock(file, fcntl.LOCK_SH)
+
+
+def is_same(held: IO[str], path: Path) -> bool:
+    """Return whether `path` is still the file that was locked."""
+    try:
+        return os.path.samestat(os.fstat(held.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _lock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

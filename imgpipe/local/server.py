@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.errors import ImgpipeError
 from imgpipe.local import keys, ports
-from imgpipe.local.layout import Layout, take, write_whole
+from imgpipe.local.layout import Layout, is_same, take, write_whole
 
 MINISTACK = "1.5.33"
 """The version that the corrections were made for and are tested with."""
 
 KEEP_ALIVE_S = 75
 GRACE_S = 1.0
+LOOK_S = 5.0
+LOCK_PATIENCE_S = 2.0
 ONE_CONNECTION_REQUESTS = 1_000_000
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = 
     """
     layout = Layout(project)
     layout.make()
-    lock = take(layout.serving)
+    lock = take(layout.serving, LOCK_PATIENCE_S)
     if lock is None:
         raise ImgpipeError("the embedded cloud", f"another one serves {project} already")
     with lock, ports.listen(layout, wanted_port) as listener:
@@ -58,7 +60,14 @@ def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = 
         _prepare(layout, port, own)
         app, functions = _assemble(layout, port, own, ready_fd)
         try:
-            asyncio.run(_serve(app, listener.fileno(), functions.pool.close))
+            asyncio.run(
+                _serve(
+                    app,
+                    listener.fileno(),
+                    before_stop=functions.pool.close,
+                    is_wanted=lambda: is_same(lock, layout.serving),
+                )
+            )
         finally:
             functions.pool.close()
             layout.announcement.unlink(missing_ok=True)
@@ -151,7 +160,9 @@ def _announcing(inner: App, announce: Callable[[], None]) -> App:
     return app
 
 
-async def _serve(app: App, listener: int, before_stop: Callable[[], None]) -> None:
+async def _serve(
+    app: App, listener: int, *, before_stop: Callable[[], None], is_wanted: Callable[[], bool]
+) -> None:
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
     from ministack.core import hypercorn_compat
@@ -172,8 +183,17 @@ async def _serve(app: App, listener: int, before_stop: Callable[[], None]) -> No
         before_stop()
         stop.set()
 
+    def look() -> None:
+        # Who deletes the project's folder doesn't want its server either.
+        if is_wanted():
+            loop.call_later(LOOK_S, look)
+        else:
+            end()
+
+    loop = asyncio.get_running_loop()
+    loop.call_later(LOOK_S, look)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end)
+        loop.add_signal_handler(number, end)
     await hypercorn(app, config, shutdown_trigger=stop.wait)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ import pytest
 from imgpipe.errors import ImgpipeError, UnreachableError
 from imgpipe.local import layout, lifecycle
 from tests.cloud_fixture import EmbeddedCloud
+from tests.unit.local.functions import is_running
 
 pytestmark = pytest.mark.e2e
 
@@ -124,6 +127,31 @@ def test_a_process_that_got_a_dead_servers_number_is_left_alone(folder: Path) ->
         assert not lifecycle.stop(folder)
         assert bystander.poll() is None
         bystander.communicate(b"\n")
+
+
+def test_a_server_whose_folder_is_deleted_ends(folder: Path) -> None:
+    running = lifecycle.ensure(folder)
+    shutil.rmtree(folder / ".imgpipe", ignore_errors=True)
+
+    _wait(lambda: not is_running(running.pid))
+
+
+def test_those_who_look_do_not_keep_a_server_from_starting(folder: Path) -> None:
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            lifecycle.status(folder)
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        assert lifecycle.ensure(folder).started
+    finally:
+        done.set()
+        for looker in lookers:
+            looker.join()
 
 
 def test_two_projects_live_side_by_side(tmp_path: Path) -> None:
