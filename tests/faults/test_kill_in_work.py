@@ -136,7 +136,9 @@ def test_a_session_outlives_a_kill(cloud: Cloud) -> None:
         PolicyName="p",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [grant]}),
     )
-    session = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    session = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="session")[
+        "Credentials"
+    ]
 
     cloud.kill()
     cloud.start()
