@@ -21,10 +21,11 @@ def command_s(args: Sequence[str], runs: int, cwd: Path | None = None) -> list[f
 
 
 def environment() -> dict[str, str]:
+    """Return a person's environment: no cloud of ours or theirs, and Python may keep what it compiled."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "IMGPIPE_"))
+        if not name.startswith(("AWS_", "IMGPIPE_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
 
 
