@@ -7,12 +7,10 @@ exit in the middle of a write.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,11 +24,7 @@ from imgpipe.local.layout import Layout, is_same, take, write_whole
 MINISTACK = "1.5.33"
 """The version that the corrections were made for and are tested with."""
 
-KEEP_ALIVE_S = 75
-GRACE_S = 1.0
-LOOK_S = 5.0
 LOCK_PATIENCE_S = 2.0
-ONE_CONNECTION_REQUESTS = 1_000_000
 
 if TYPE_CHECKING:
     from imgpipe.local.lambda_runtime.install import Runtime
@@ -58,15 +52,17 @@ def serve(project: Path, wanted_port: int | None = None, ready_fd: int | None = 
         port = listener.getsockname()[1]
         own = keys.of_project(layout)
         _prepare(layout, port, own)
+        _raise_open_files()
         app, functions = _assemble(layout, port, own, ready_fd)
+        from imgpipe.local import serving
+
         try:
-            asyncio.run(
-                _serve(
-                    app,
-                    listener.fileno(),
-                    before_stop=functions.pool.close,
-                    is_wanted=lambda: is_same(lock, layout.serving),
-                )
+            serving.run(
+                app,
+                listener,
+                # Who deletes the project's folder doesn't want its server either.
+                before_stop=functions.pool.close,
+                is_wanted=lambda: is_same(lock, layout.serving),
             )
         finally:
             functions.pool.close()
@@ -158,43 +154,6 @@ def _announcing(inner: App, announce: Callable[[], None]) -> App:
         await inner(scope, receive, started if scope["type"] == "lifespan" else send)
 
     return app
-
-
-async def _serve(
-    app: App, listener: int, *, before_stop: Callable[[], None], is_wanted: Callable[[], bool]
-) -> None:
-    from hypercorn.asyncio import serve as hypercorn
-    from hypercorn.config import Config
-    from ministack.core import hypercorn_compat
-
-    hypercorn_compat.install()
-    _raise_open_files()
-    config = Config()
-    config.bind = [f"fd://{os.dup(listener)}"]
-    config.backlog = ports.BACKLOG
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.keep_alive_max_requests = ONE_CONNECTION_REQUESTS
-    config.graceful_timeout = GRACE_S
-    config.loglevel = os.environ["LOG_LEVEL"]
-    stop = asyncio.Event()
-
-    def end() -> None:
-        # Functions first: one that meets a closed door would fail, and that would count.
-        before_stop()
-        stop.set()
-
-    def look() -> None:
-        # Who deletes the project's folder doesn't want its server either.
-        if is_wanted():
-            loop.call_later(LOOK_S, look)
-        else:
-            end()
-
-    loop = asyncio.get_running_loop()
-    loop.call_later(LOOK_S, look)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, end)
-    await hypercorn(app, config, shutdown_trigger=stop.wait)
 
 
 def _raise_open_files() -> None:
