@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,15 +127,17 @@ class Cloud:
 def local_target(folder: Path) -> Target:
     """Return the target of the embedded cloud that serves the project in `folder`.
 
-    Raises UnreachableError when none was started. A cloud that died without removing its lock file shows itself at
-    the first call.
+    Raises UnreachableError when none was started, or when its process died without saying so.
     """
+    hint = "imgpipe local start"
     try:
         lock = json.loads((folder / LOCK_FILE).read_text())
     except (OSError, ValueError) as error:
+        raise UnreachableError("the embedded cloud", "it is not running here", hint=hint) from error
+    if not _answers(int(lock["port"])):
         raise UnreachableError(
-            "the embedded cloud", "it is not running here", hint="imgpipe local start"
-        ) from error
+            "the embedded cloud", "it ended without saying so; what it accepted is kept", hint=hint
+        )
     return Target(
         environment=LOCAL,
         region=lock["region"],
@@ -142,6 +145,13 @@ def local_target(folder: Path) -> Target:
         access_key=lock["access_key"],
         secret_key=lock["secret_key"],
     )
+
+
+def _answers(port: int) -> bool:
+    """Return whether something listens on a port of this machine: quicker to ask than to retry in vain."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def aws_target(environment: str, profile: str | None, region: str | None) -> Target:

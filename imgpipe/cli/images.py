@@ -84,7 +84,7 @@ def upload(
     image was not done.
     """
     from imgpipe.operate.times import duration
-    from imgpipe.operate.upload import sources
+    from imgpipe.operate.upload import run, sources
 
     timeout_s, older_than_s = duration(timeout), duration(older_than)
     named = paths or []
@@ -100,6 +100,7 @@ def upload(
     if abort_stale:
         _abort_stale(project, prefix, older_than_s)
     if named:
+        run.refuse_if_unheard(project)
         _upload(project, named, prefix, timeout_s if wait else None, json)
 
 

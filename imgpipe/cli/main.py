@@ -7,6 +7,7 @@ import os
 import sys
 
 import typer
+from typer._click import exceptions as usage
 
 from imgpipe import __version__, errors
 
@@ -42,9 +43,16 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line. Never lets a traceback reach a person, unless IMGPIPE_DEBUG is set."""
     try:
-        build_app()(standalone_mode=True)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        code = build_app()(standalone_mode=False)
+    except usage.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(errors.USAGE)
+    except usage.ClickException as error:
+        sys.exit(report(_misused(error)))
+    except (KeyboardInterrupt, typer.Abort):
+        typer.secho(
+            "\ninterrupted: run it again, it goes on where it stopped", fg="yellow", err=True
+        )
         sys.exit(errors.INTERRUPTED)
     except BrokenPipeError:
         # The reader (`head`, `less`) went away: not an error. Python must not complain again when it flushes.
@@ -54,6 +62,7 @@ def main() -> None:
         if os.environ.get("IMGPIPE_DEBUG"):
             raise
         sys.exit(report(error))
+    sys.exit(code if isinstance(code, int) else errors.DONE)
 
 
 def report(error: Exception) -> int:
@@ -63,6 +72,12 @@ def report(error: Exception) -> int:
     if known.hint:
         typer.secho(f"hint:  {known.hint}", fg="cyan", err=True)
     return known.exit_code
+
+
+def _misused(error: usage.ClickException) -> errors.UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "imgpipe"
+    return errors.UsageError(command, error.format_message(), hint=f"{command} --help")
 
 
 def _translate(error: Exception) -> errors.ImgpipeError:

@@ -74,6 +74,7 @@ def fetch(
         answer = s3.get_object(Bucket=found.bucket, Key=found.key)
     except s3.exceptions.ClientError as error:
         raise explain(error, found.key) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code, explain
-from imgpipe.errors import CredentialsError, DeniedError, UnreachableError
+from imgpipe.deploy.resources import Notification
+from imgpipe.errors import (
+    CredentialsError,
+    DeniedError,
+    MissingError,
+    PendingError,
+    UnreachableError,
+)
 from imgpipe.operate import parallel
 from imgpipe.operate.upload.send import Progress, Sent, send
 from imgpipe.operate.upload.sources import NotSent, Source
@@ -21,6 +28,29 @@ if TYPE_CHECKING:
 
 WORKERS = 8
 _HOPELESS = (CredentialsError, DeniedError, UnreachableError)
+
+
+def refuse_if_unheard(project: Project) -> None:
+    """Raise PendingError when the bucket would announce an upload to nobody: the pipeline isn't up."""
+    from botocore.exceptions import ClientError
+
+    wanted = {rule.id for each in project.graph.of(Notification) for rule in each.rules}
+    try:
+        found = project.cloud.client("s3").get_bucket_notification_configuration(
+            Bucket=project.graph.uploads_bucket
+        )
+    except ClientError as error:
+        known = explain(error, "the upload bucket")
+        if not isinstance(known, MissingError):
+            raise known from error
+        found = {}
+    lists = [rules for name, rules in found.items() if name.endswith("Configurations")]
+    if not wanted <= {rule["Id"] for rules in lists for rule in rules}:
+        raise PendingError(
+            f"pipeline {project.graph.pipeline} in {project.graph.environment}",
+            "it is not up: nobody would hear of an upload",
+            hint="imgpipe up",
+        )
 
 
 def run(
