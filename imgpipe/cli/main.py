@@ -43,7 +43,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line. Never lets a traceback reach a person, unless IMGPIPE_DEBUG is set."""
     try:
-        code = build_app()(standalone_mode=False)
+        code = build_app()(standalone_mode=False, prog_name="imgpipe")
     except usage.NoArgsIsHelpError as error:
         error.show()
         sys.exit(errors.USAGE)
