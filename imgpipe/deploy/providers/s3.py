@@ -6,6 +6,7 @@ settings, and `up` killed half-way shows as a missing policy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from imgpipe.errors import CloudError
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
 NOTES = f"{OPERATIONS}/"
 DELETE_BATCH = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
+"""What the XML of DeleteObjects can't hold, or loses."""
 ATTEMPTS = 5
 _ALL_BLOCKED = {
     "BlockPublicAcls": True,
@@ -202,13 +205,22 @@ class Buckets:
                 )
 
     def _erase(self, name: str, doomed: list[dict[str, str]]) -> None:
+        """Erase up to 1,000 objects: those whose keys XML can hold in one call, the others one by one."""
+        strange = [each for each in doomed if _CONTROL.search(each["Key"])]
+        for each in strange:
+            self._s3.delete_object(Bucket=name, **each)
+        plain = [each for each in doomed if each not in strange] if strange else doomed
+        if plain:
+            self._erase_together(name, plain)
+        self._site.say(f"erased {len(doomed)} objects")
+
+    def _erase_together(self, name: str, doomed: list[dict[str, str]]) -> None:
         answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
         for failure in answer.get("Errors", ()):
             raise CloudError(
                 f"object {failure['Key']} of bucket {name}",
                 f"{failure['Code']}: {failure['Message']}",
             )
-        self._site.say(f"erased {len(doomed)} objects")
 
     def _pages(self, operation: str, name: str, **by: str) -> Iterator[dict[str, Any]]:
         yield from self._s3.get_paginator(operation).paginate(Bucket=name, **by)

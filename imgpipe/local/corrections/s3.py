@@ -14,7 +14,7 @@ from typing import Any
 
 from ministack.services import s3
 
-from imgpipe.local.corrections import s3_events, s3_rules
+from imgpipe.local.corrections import s3_events, s3_listing, s3_rules
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -88,6 +88,7 @@ def _get_tagging(bucket: str, key: str, query: Any = None) -> Response:
 def install() -> None:
     s3_events.install()
     s3_rules.install()
+    s3_listing.install()
     s3._put_object = _put
     s3._dispatch = _dispatch
     s3._get_object_tagging = _get_tagging
