@@ -140,17 +140,16 @@ def _open(file: Path, env: str) -> tuple[Project, Calls]:
     if env == options.LOCAL:
         from imgpipe.cli.local import ensure_started
 
-        _check_file(file)
+        _check_file(file, env)
         ensure_started(file.resolve().parent)
     return provision.open_counted(file, env)
 
 
-def _check_file(file: Path) -> None:
-    """Refuse a file that isn't there before an embedded cloud is started beside it."""
-    if not file.is_file():
-        from imgpipe.deploy import yaml_source
+def _check_file(file: Path, env: str) -> None:
+    """Refuse a missing or broken file before an embedded cloud is started beside it."""
+    from imgpipe.deploy import spec
 
-        yaml_source.read(file)
+    spec.load(file, env)
 
 
 def _approve(project: Project, changes: Sequence[Action], yes: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgpipe.deploy import steps
 from imgpipe.deploy.names import ALARMS, REJECTED
 from imgpipe.deploy.resources import Alarm, Queue
 
@@ -90,11 +91,16 @@ def _errors(build: Build, function: str) -> Alarm:
 
 
 def _rejections(build: Build) -> Alarm:
-    """One customer's text file is no emergency; many of them are: this alarm is about a rate."""
+    """One customer's text file is no emergency; many of them are: this alarm is about a rate.
+
+    Every function that works on uploads refuses a bad one for itself, so an upload leaves as many letters as there are
+    such functions.
+    """
     rate, queue = build.spec.alarms.rejected, build.names.part(REJECTED)
+    letters = sum(group.on == "created" for group in steps.groups(build.spec))
     return Alarm(
         name=f"{queue}-rate",
-        description="Many uploads are refused: imgpipe dlq list",
+        description=f"{rate.times} uploads or more are refused, {letters} letters each: imgpipe dlq list",
         namespace="AWS/SQS",
         metric="NumberOfMessagesSent",
         dimensions=(("QueueName", queue),),
@@ -102,7 +108,7 @@ def _rejections(build: Build) -> Alarm:
         period_s=rate.period_s,
         evaluation_periods=1,
         datapoints_to_alarm=1,
-        threshold=float(rate.times),
+        threshold=float(rate.times * letters),
         comparison="GreaterThanOrEqualToThreshold",
         action=build.names.part(ALARMS),
     )

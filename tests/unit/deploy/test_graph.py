@@ -140,7 +140,7 @@ def test_alarms_watch_every_dead_letter_queue_and_every_queues_age_and_tell_some
         "notBreaching",
     )
     rate = alarms["rejected-rate"]
-    assert (rate.metric, rate.period_s, rate.threshold) == ("NumberOfMessagesSent", 3600, 10)
+    assert (rate.metric, rate.period_s, rate.threshold) == ("NumberOfMessagesSent", 3600, 10 * 3)
     [person] = [made for made in STUDIO.of(r.Subscription) if made.topic == f"{P}alarms"]
     assert person.endpoint == "ops@example.com"
 
