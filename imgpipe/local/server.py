@@ -112,7 +112,7 @@ def _assemble(
 ) -> tuple[App, Runtime]:
     from ministack import app
 
-    from imgpipe.local import anonymous, corrections, guard, report
+    from imgpipe.local import anonymous, corrections, guard, principals, report
     from imgpipe.local.lambda_runtime import install
 
     endpoint = f"http://{ports.LOOPBACK}:{port}"
@@ -120,6 +120,7 @@ def _assemble(
     functions = install.install(layout.run, endpoint, own.secret_key)
     corrections.install_all()
     anonymous.install()
+    principals.install()
     guard.sign_downloads(own)
     announcement = {
         "endpoint": endpoint,
