@@ -49,11 +49,8 @@ def main() -> None:
         sys.exit(errors.USAGE)
     except usage.ClickException as error:
         sys.exit(report(_misused(error)))
-    except (KeyboardInterrupt, typer.Abort):
-        typer.secho(
-            "\ninterrupted: run it again, it goes on where it stopped", fg="yellow", err=True
-        )
-        sys.exit(errors.INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        sys.exit(_stopped(error))
     except BrokenPipeError:
         # The reader (`head`, `less`) went away: not an error. Python must not complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +69,17 @@ def report(error: Exception) -> int:
     if known.hint:
         typer.secho(f"hint:  {known.hint}", fg="cyan", err=True)
     return known.exit_code
+
+
+def _stopped(error: BaseException) -> int:
+    """Tell Ctrl-C from a question that was answered with no, or not at all."""
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        typer.secho(
+            "\ninterrupted: run it again, it goes on where it stopped", fg="yellow", err=True
+        )
+        return errors.INTERRUPTED
+    typer.secho("\nnot confirmed: nothing was done", fg="yellow", err=True)
+    return errors.FAILED
 
 
 def _misused(error: usage.ClickException) -> errors.UsageError:

@@ -67,7 +67,7 @@ def test_a_life(shell: Shell) -> None:
         assert facts["endpoint"] in shown
         assert max(map(len, shown.splitlines())) <= shell.width
 
-    assert "Aborted" in shell("reset", code=1, typed="n\n")
+    assert "not confirmed" in shell("reset", code=1, typed="n\n")
     assert json.loads(shell("status", "--json"))["pid"] == facts["pid"]
     shell("reset", "--yes")
     assert "is not running" in shell("status", code=3)
