@@ -243,5 +243,5 @@ def _explain_refusal(error: Any, what: str) -> CloudError:
             what, why, hint="wait a minute and run again: it goes on where it stopped"
         )
     if "NotFound" in code or code.startswith("NoSuch") or "NonExistent" in code or code == "404":
-        return MissingError(what, why, hint="imgpipe plan")
+        return MissingError(what, why, hint="imgpipe up, if the pipeline is not up")
     return CloudError(what, why)

@@ -45,7 +45,11 @@ def status(
     if watching:
         _redraw(project, interval_s)
         return
-    found = ask(project)
+    try:
+        found = ask(project)
+    except errors.MissingError as error:
+        name = f"pipeline {project.graph.pipeline} in {env}"
+        raise errors.PendingError(name, f"it is not up ({error})", hint="imgpipe up") from error
     if json:
         render.print_json(found.as_json())
     else:

@@ -20,6 +20,8 @@ def test_an_upload_that_nobody_would_hear_of_is_refused(own_studio: Pipeline) ->
     refused = own_studio.run("upload", DEMO / "rocket.jpg", code=3)
     assert "it is not up" in refused.err
     assert "hint:  imgpipe up" in refused.err
+    unhealthy = own_studio.run("status", "--check", code=3)
+    assert "hint:  imgpipe up" in unhealthy.err
 
 
 def test_a_killed_cloud_is_told_at_once_and_keeps_what_it_accepted(own_studio: Pipeline) -> None:
