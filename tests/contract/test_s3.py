@@ -6,6 +6,7 @@ import io
 import json
 import os
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -250,3 +251,50 @@ def test_a_listing_in_pages_has_each_object_once(aws: Aws) -> None:
     pages = aws.client("s3").get_paginator("list_objects_v2")
     found = pages.paginate(Bucket=bucket, PaginationConfig={"PageSize": 7})
     assert [each["Key"] for page in found for each in page["Contents"]] == keys
+
+
+STRANGE = "a/esc\x1b[31m +ü%20.jpg"
+"""A key that XML can't hold, with what an encoding could spoil."""
+
+
+@pytest.mark.parametrize("status", ["never", "Enabled"])
+def test_versions_of_keys_that_xml_cannot_hold_are_listed_page_by_page(
+    cloud: Aws, status: str
+) -> None:
+    bucket = cloud.bucket()
+    if status != "never":
+        versioning = {"Status": status}
+        cloud.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioning)
+    keys = [STRANGE, "a/tab\tnew\nline", "a/z\x01"]
+    cloud.put(bucket, *keys)
+    pages = cloud.client("s3").get_paginator("list_object_versions")
+    found = pages.paginate(Bucket=bucket, Prefix="a/", PaginationConfig={"PageSize": 1})
+    assert [one["Key"] for page in found for one in page["Versions"]] == sorted(keys)
+
+
+def test_versions_are_grouped_by_a_delimiter_that_xml_cannot_hold(cloud: Aws) -> None:
+    bucket = cloud.bucket()
+    cloud.put(bucket, STRANGE)
+    answer = cloud.client("s3").list_object_versions(Bucket=bucket, Delimiter="\x1b")
+    assert (answer["Delimiter"], answer["CommonPrefixes"]) == ("\x1b", [{"Prefix": "a/esc\x1b"}])
+
+
+def test_a_version_of_a_key_that_xml_cannot_hold_is_deleted_by_itself(cloud: Aws) -> None:
+    """DeleteObjects can't name the key: the SDK escapes it, and XML 1.0 refuses it even so."""
+    bucket, s3 = cloud.bucket(), cloud.client("s3")
+    cloud.put(bucket, STRANGE)
+    doomed = {"Objects": [{"Key": STRANGE}]}
+    assert error_code(s3.delete_objects, Bucket=bucket, Delete=doomed) == "MalformedXML"
+    [version] = s3.list_object_versions(Bucket=bucket)["Versions"]
+    s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
+def test_an_upload_to_a_key_that_xml_cannot_hold_is_listed_if_asked_for_the_encoding(
+    cloud: Aws,
+) -> None:
+    bucket, s3 = cloud.bucket(), cloud.client("s3")
+    error_code(s3.create_multipart_upload, Bucket=bucket, Key=STRANGE)  # the answer is broken XML
+    answer = s3.list_multipart_uploads(Bucket=bucket, EncodingType="url")
+    assert answer["EncodingType"] == "url"
+    assert [unquote_plus(upload["Key"]) for upload in answer["Uploads"]] == [STRANGE]

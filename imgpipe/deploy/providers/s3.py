@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -196,13 +198,28 @@ class Buckets:
             ]
             for start in range(0, len(doomed), DELETE_BATCH):
                 self._erase(name, doomed[start : start + DELETE_BATCH])
-        for page in self._pages("list_multipart_uploads", name, Prefix=prefix):
+        for key, upload_id in self._uploads(name, prefix):
+            abort = partial(
+                self._s3.abort_multipart_upload, Bucket=name, Key=key, UploadId=upload_id
+            )
+            gone(abort)
+
+    def _uploads(self, name: str, prefix: str) -> Iterator[tuple[str, str]]:
+        """Unfinished uploads, by key and id. The SDK undoes no encoding here, so its pages would go astray."""
+        markers: dict[str, str] = {}
+        while True:
+            page = self._s3.list_multipart_uploads(
+                Bucket=name, Prefix=prefix, EncodingType="url", **markers
+            )
+            decoded = unquote_plus if page.get("EncodingType") == "url" else str
             for upload in page.get("Uploads", ()):
-                gone(
-                    lambda upload=upload: self._s3.abort_multipart_upload(  # type: ignore[misc]
-                        Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                )
+                yield decoded(upload["Key"]), upload["UploadId"]
+            if not page.get("IsTruncated"):
+                return
+            markers = {
+                "KeyMarker": decoded(page["NextKeyMarker"]),
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
 
     def _erase(self, name: str, doomed: list[dict[str, str]]) -> None:
         """Erase up to 1,000 objects: those whose keys XML can hold in one call, the others one by one."""
