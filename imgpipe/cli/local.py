@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WHAT = "The embedded cloud"
 OLD_CLI = """\
 # Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
-aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }"""
+aws() { command aws ${AWS_ENDPOINT_URL:+"--endpoint-url=$AWS_ENDPOINT_URL"} "$@"; }"""
 Port = typer.Option(None, "--port", min=1, max=65535, help="Listen on this port.")
 
 
