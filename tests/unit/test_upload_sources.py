@@ -106,6 +106,13 @@ def test_an_unreadable_folder_is_told(folder: Path) -> None:
         (folder / "holiday").chmod(0o755)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_told(folder: Path) -> None:
+    file = folder / "holiday" / "a.jpg"
+    file.chmod(0)
+    assert told([file]) == {"a.jpg": "unreadable"}
+
+
 def test_a_missing_path_and_a_glob_without_a_match_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         sources.refuse_collisions([str(tmp_path / "gone.jpg")])

@@ -10,6 +10,7 @@ can't be sent comes out as `NotSent` with the reason.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import stat
@@ -219,6 +220,8 @@ def _file(path: str, key: str) -> Source | NotSent:
         return NotSent(path, key, "empty_file", "the file is empty: there is no image in it")
     if fault := images.key_fault(key):
         return NotSent(path, key, "bad_name", fault)
+    if not os.access(path, os.R_OK):
+        return NotSent(path, key, "unreadable", f"it can't be read: {os.strerror(errno.EACCES)}")
     return Source(path, key, about.st_size)
 
 
