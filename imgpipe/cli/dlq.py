@@ -240,7 +240,7 @@ def _show_plan(routes: list[tuple[Letter, Route]], json: bool) -> None:
     if json:
         render.print_json([view.letter_json(letter, way) for letter, way in routes])
     elif routes:
-        words.put(view.plan_table(routes))
+        words.put(*view.plan(routes))
     else:
         render.err().print("no dead letters")
 

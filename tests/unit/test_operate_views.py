@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ from imgpipe.cli.views import status as status_view
 from imgpipe.cli.views.json_list import JsonList
 from imgpipe.operate.dlq import queues
 from imgpipe.operate.dlq.letters import decode
+from imgpipe.operate.dlq.route import POINTLESS, NoWay
 from imgpipe.operate.logs import Line
 from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed
 from imgpipe.operate.upload.send import Sent
@@ -157,9 +160,33 @@ def test_a_summary_counts_what_was_sent_and_how_it_ended() -> None:
 
 
 def test_commands_to_paste_survive_the_shell() -> None:
-    import shlex
+    for name in (
+        "it's a name",
+        "it's\na\\name\r\t",
+        "$(x) `y` \x1b[31m\u200b7",
+        "é 📸.jpg",
+        "\udcff",
+    ):
+        pasted = words.command("printf", "%s", name)
+        assert pasted.isprintable()
+        printed = subprocess.run(["bash", "-c", pasted], check=True, capture_output=True).stdout
+        assert printed == os.fsencode(name)
+    assert words.command("bad/new\nline.jpg") == r"$'bad/new\nline.jpg'"
 
-    assert shlex.split(words.command("imgpipe", "metadata", "it's a\nname"))[-1] == "it's a\nname"
+
+def test_a_narrow_list_notes_only_what_is_not_done() -> None:
+    done, failed = row(), row(status="failed", error={"class": "E", "message": "m"})
+    assert "notes" not in shown(*metadata.pages([done], 80))
+    assert "notes" in shown(*metadata.pages([done, failed], 80))
+    assert "variants" in shown(*metadata.pages([done], 160), width=160)
+
+
+def test_a_planned_redrive_says_once_why_letters_stay() -> None:
+    [letter] = letters()
+    text = shown(*dlq.plan([(letter, NoWay(POINTLESS))] * 3), width=160)
+    assert text.count("--force") == 1
+    assert text.count("stays") == 4
+    assert "--force" not in shown(*dlq.plan([(letter, NoWay("no way"))]))
 
 
 def test_very_many_images_are_summed_up_rather_than_listed() -> None:

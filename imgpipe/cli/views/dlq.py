@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
-from imgpipe.operate.dlq.route import NoWay, Route
+from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -166,8 +166,26 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     return " · ".join(parts)
 
 
-def plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
-    """Return where each letter would go."""
+def plan(routes: Sequence[tuple[Letter, Route]]) -> Iterator[RenderableType]:
+    """Yield where each letter would go; once, why some would only fail again."""
+    yield _plan_table(routes)
+    if any(_pointless(route) for _, route in routes):
+        yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
+
+
+def _pointless(route: Route) -> bool:
+    return isinstance(route, NoWay) and route.why == POINTLESS
+
+
+def _way(route: Route) -> str:
+    if not isinstance(route, NoWay):
+        return render.safe(route.branch)
+    return (
+        "[yellow]stays[/]" if _pointless(route) else f"[yellow]stays:[/] {render.safe(route.why)}"
+    )
+
+
+def _plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
     made = words.table(
         "id",
         "step",
@@ -177,16 +195,11 @@ def plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
         folds=("step", "key", "why it failed", "would go to"),
     )
     for letter, route in routes:
-        way = (
-            f"[yellow]stays:[/] {render.safe(route.why)}"
-            if isinstance(route, NoWay)
-            else render.safe(route.branch)
-        )
         made.add_row(
             letter.id[:ID_SHOWN],
             render.safe(letter.step),
             render.safe(letter.key or "-"),
             _why(letter),
-            way,
+            _way(route),
         )
     return made

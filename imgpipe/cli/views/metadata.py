@@ -182,24 +182,31 @@ def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table]:
 
 
 def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
-    """Return one table; where there is room, with the variants and the reason apart."""
+    """Return one table; where there is room, with the variants and the reason apart.
+
+    Where there is none, only what isn't done is noted.
+    """
     wide = width >= 120
-    notes = ("variants", "reason") if wide else ("notes",)
+    noted = any(map(_note, rows))
+    notes = ("variants", "reason") if wide else ("notes",) if noted else ()
     columns = ("key", "status", "uploaded", "picture", "bytes", *notes)
     made = words.table(*columns, right=("bytes",), folds=("key", *notes))
     for row in rows:
         facts = row["facts"]
         when = from_iso(row["uploaded_at"])
-        variants, reason = (
-            render.safe(", ".join(row["outputs"])),
-            render.safe(row.get("reason") or ""),
-        )
+        apart = (", ".join(row["outputs"]), row.get("reason") or "")
+        told = apart if wide else (_note(row),) if noted else ()
         made.add_row(
             render.safe(row["key"]),
             words.status(row["status"]),
             words.short_time(when) if when else "",
             f"{facts['width']}x{facts['height']}" if facts.get("width") else "",
             render.size(row["size"]),
-            *((variants, reason) if wide else (reason or variants,)),
+            *map(render.safe, told),
         )
     return made
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    """Return what is worth a column where room is short: nothing of an image that is done."""
+    return "" if row["status"] == "done" else row.get("reason") or ", ".join(row["outputs"])

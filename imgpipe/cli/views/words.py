@@ -26,6 +26,8 @@ STATUS_STYLES = {
     "uploaded": "green",
 }
 
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
 
 def status(word: str) -> str:
     """Return a status in its colour, as rich markup."""
@@ -35,7 +37,22 @@ def status(word: str) -> str:
 
 def command(*words: str) -> str:
     """Return a command that can be pasted into a shell, whatever is in its words."""
-    return " ".join(shlex.quote(word) for word in words)
+    return " ".join(quoted(word) for word in words)
+
+
+def quoted(word: str) -> str:
+    """Return `word` for a shell, on one line: what can't be shown is written `$'like\\nthis'`."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
 def plural(count: int, one: str, many: str = "") -> str:
