@@ -46,13 +46,15 @@ check: .venv/installed-dev
 test: check
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-bench: .venv/installed-dev
+bench: .venv/installed-dev requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m tests.benchmarks
 
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: .venv/installed-dev
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --extra dev -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra dev --extra bench -o requirements-bench.lock
 	$(LOCK) --no-annotate imgpipe/deploy/requirements-lambda.in -o imgpipe/deploy/requirements-lambda.txt
 
 clean:
