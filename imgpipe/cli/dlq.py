@@ -193,10 +193,14 @@ def _open(
 
 
 def _find(project: Project, choice: Choice) -> tuple[list[Letter], list[Home]]:
+    from imgpipe.operate import up
     from imgpipe.operate.dlq import causes, choose, find, queues
 
     homes = choose.homes_for(queues.homes(project.graph), choice)
-    letters = causes.explained(project, find.letters(project, homes))
+    with up.needed(project):
+        letters = causes.explained(project, find.letters(project, homes))
+    if not letters:
+        up.refuse_if_down(project)
     return choose.chosen(letters, choice), homes
 
 

@@ -240,9 +240,11 @@ def download(
     """Download an image's original or one of its variants."""
     from imgpipe.cli.views import upload as view
     from imgpipe.operate import download as verb
+    from imgpipe.operate import up
 
     project = _open(file, env)
-    found = verb.find(project, key, variant)
+    with up.needed(project):
+        found = verb.find(project, key, variant)
     target = verb.place(found, out)
     with view.bar() as bar:
         task = bar.add_task(render.safe(target.name), total=None, amount="")
@@ -267,10 +269,11 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show all that is known of an image: its steps, variants, camera and colours."""
-    from imgpipe.operate import metadata
+    from imgpipe.operate import metadata, up
 
     project = _open(file, env)
-    row = metadata.show(project, key)
+    with up.needed(project):
+        row = metadata.show(project, key)
     if json:
         render.print_json(row)
         return
@@ -304,14 +307,17 @@ def list_rows(
     """List images, the latest upload first, by status, date and prefix."""
     from datetime import UTC, datetime
 
-    from imgpipe.operate import images, rows, times
+    from imgpipe.operate import images, rows, times, up
 
     now = datetime.now(UTC)
     first, last = (times.moment(text, now) if text else None for text in (since, until))
     wanted = _statuses(status)
     project = _open(file, env)
     key_prefix = images.listing_prefix(project.graph.prefix, prefix)
-    found = rows.by_status(project, wanted, since=first, until=last, prefix=key_prefix, limit=limit)
+    with up.needed(project):
+        found = rows.by_status(
+            project, wanted, since=first, until=last, prefix=key_prefix, limit=limit
+        )
     if json:
         from imgpipe.cli.views.json_list import JsonList
 

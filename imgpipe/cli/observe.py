@@ -37,7 +37,7 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show how the pipeline is: queues, dead letters, functions, alarms, images by status, and what is wrong."""
-    from imgpipe.operate.status import ask
+    from imgpipe.operate.status import NOT_UP, ask
     from imgpipe.operate.times import duration
 
     interval_s = duration(interval)
@@ -45,19 +45,18 @@ def status(
     if watching:
         _redraw(project, interval_s)
         return
-    try:
-        found = ask(project)
-    except errors.MissingError as error:
-        name = f"pipeline {project.graph.pipeline} in {env}"
-        raise errors.PendingError(name, f"it is not up ({error})", hint="imgpipe up") from error
+    found = ask(project)
     if json:
         render.print_json(found.as_json())
+    elif not found.up:
+        name = f"pipeline {project.graph.pipeline} in {env}"
+        raise errors.PendingError(name, "it is not up", hint=NOT_UP.hint)
     else:
         from imgpipe.cli.views import words
         from imgpipe.cli.views.status import page
 
         words.put(page(found, _title(project)))
-    if check and not found.healthy:
+    if not found.up or (check and not found.healthy):
         raise typer.Exit(errors.PENDING)
 
 
@@ -70,12 +69,13 @@ def watch(
 ) -> None:
     """Draw the depth of the queues over time: a live chart on a terminal, a line a sample in a pipe."""
     from imgpipe.cli.views import watch as view
+    from imgpipe.operate import up
     from imgpipe.operate.times import duration
     from imgpipe.operate.watch import samples
 
     interval_s = duration(interval)
     project = _open(file, env)
-    coming = samples(project, interval_s, count)
+    coming = up.over(project, samples(project, interval_s, count))
     if json or not render.out().is_terminal:
         for sample in coming:
             sys.stdout.write(
@@ -112,6 +112,7 @@ def logs(
     from imgpipe.cli.views import logs as view
     from imgpipe.cli.views import words
     from imgpipe.operate import logs as verb
+    from imgpipe.operate import up
     from imgpipe.operate.times import moment
 
     start = moment(since, datetime.now(UTC))
@@ -120,7 +121,7 @@ def logs(
     colours, width = view.Colours(), max(len(branch.name) for branch in wanted)
     lines = verb.follow(project, wanted, start) if follow else verb.since(project, wanted, start)
     nothing = True
-    for line in lines:
+    for line in up.over(project, lines):
         nothing = False
         if json:
             sys.stdout.write(view.line_json(line) + "\n")

@@ -10,7 +10,7 @@ does.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,9 @@ class Fault:
     hint: str
 
 
+NOT_UP = Fault(what="the pipeline is not up", hint="imgpipe up")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     at: datetime
@@ -98,11 +101,16 @@ class Status:
     unconfirmed: tuple[Unconfirmed, ...]
     images: Mapping[str, int]
     images_exact: bool
+    table_missing: bool = False
     faults: tuple[Fault, ...] = field(default=())
 
     @property
     def healthy(self) -> bool:
         return not self.faults
+
+    @property
+    def up(self) -> bool:
+        return NOT_UP not in self.faults
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -131,10 +139,7 @@ def ask(project: Project) -> Status:
         alarms = pool.submit(_alarms, project)
         topics = dict.fromkeys(it.topic for it in graph.of(Subscription) if it.protocol == "email")
         unconfirmed = [pool.submit(_unconfirmed, project, topic) for topic in topics]
-        counts = {
-            status: pool.submit(rows.count, project, status, COUNTED_PAGES)
-            for status in rows.STATUSES
-        }
+        counts = {status: pool.submit(_counted, project, status) for status in rows.STATUSES}
         known = numbers.result()
         images = {status: count.result() for status, count in counts.items()}
         found = Status(
@@ -143,14 +148,29 @@ def ask(project: Project) -> Status:
             steps=tuple(_with_numbers(step.result(), known) for step in steps),
             alarms=alarms.result(),
             unconfirmed=tuple(address for each in unconfirmed for address in each.result()),
-            images={status: number for status, (number, _) in images.items()},
-            images_exact=all(exact for _, exact in images.values()),
+            images={status: counted[0] for status, counted in images.items() if counted},
+            images_exact=all(counted[1] for counted in images.values() if counted),
+            table_missing=None in images.values(),
         )
     return judge(found)
 
 
 def judge(found: Status) -> Status:
-    """Return `found` with what is wrong in it, the gravest first."""
+    """Return `found` with what is wrong in it, the gravest first.
+
+    Where the table or most of the rest is missing, that is all there is to say.
+    """
+    return replace(found, faults=(NOT_UP,) if _is_down(found) else tuple(_faults(found)))
+
+
+def _is_down(found: Status) -> bool:
+    missing = [queue.missing for queue in found.queues]
+    missing += [step.state == "missing" for step in found.steps]
+    missing += [alarm.state == "MISSING" for alarm in found.alarms]
+    return found.table_missing or 2 * sum(missing) > len(missing)
+
+
+def _faults(found: Status) -> list[Fault]:
     gone = [f"queue {queue.name}" for queue in found.queues if queue.missing]
     gone += [f"function {step.name}" for step in found.steps if step.state == "missing"]
     gone += [f"alarm {alarm.name}" for alarm in found.alarms if alarm.state == "MISSING"]
@@ -181,9 +201,7 @@ def judge(found: Status) -> Status:
         for alarm in found.alarms
         if alarm.state == "ALARM"
     ]
-    return Status(
-        **{**{name: getattr(found, name) for name in found.__slots__}, "faults": tuple(faults)}
-    )
+    return faults
 
 
 def _about(alarm: str) -> str:
@@ -291,13 +309,21 @@ def _subscriptions(client: Any, arn: str) -> list[Mapping[str, Any]]:
     return [subscription for page in pages for subscription in page["Subscriptions"]]
 
 
+def _counted(project: Project, status: str) -> tuple[int, bool] | None:
+    """Return how many images have `status`, and whether that is all; None without a table."""
+    counted: tuple[int, bool] | None = _or_none(
+        partial(rows.count, project, status, COUNTED_PAGES), "the table"
+    )
+    return counted
+
+
 def _or_none(call: Callable[[], Any], what: str) -> Any:
     """Return the answer; None when what was asked about isn't there."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return call()
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, MissingError) as error:
         known = explain(error, what)
         if isinstance(known, MissingError):
             return None

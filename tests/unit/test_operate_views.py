@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,6 +148,18 @@ def test_status_says_what_is_wrong_and_what_to_run() -> None:
     assert "2 dead letters in enhance-dlq  imgpipe dlq list --queue enhance-dlq" in text
     assert "1h 1m" in text
     assert "a@example.com" in text
+
+
+def test_a_pipeline_that_is_mostly_missing_is_not_up() -> None:
+    from imgpipe.operate.status import judge
+
+    gone = QueueState(name="q", full_name="p-q", dead_letters=False, missing=True)
+    down = judge(replace(status(), queues=(gone,) * 9))
+    assert (down.up, down.healthy, len(down.as_json()["faults"])) == (False, False, 1)
+    assert not judge(replace(status(), table_missing=True)).up
+    text = shown(status_view.page(down, "studio · local"))
+    assert "the pipeline is not up  imgpipe up" in text
+    assert len(text.splitlines()) == 2
 
 
 def test_a_summary_counts_what_was_sent_and_how_it_ended() -> None:

@@ -28,6 +28,8 @@ def page(found: Status, title: str) -> Group:
     """Return the whole page."""
     from rich.console import Group
 
+    if not found.up:
+        return Group(f"[bold]{render.safe(title)}[/]", *_wrong(found))
     mark = "[green]● healthy[/]" if found.healthy else "[red]● unhealthy[/]"
     head = f"[bold]{render.safe(title)}[/]  {mark}  [dim]{words.short_time(found.at)}[/]"
     return Group(head, _images(found), "", _steps(found), "", *_rest(found))
@@ -113,6 +115,10 @@ def _rest(found: Status) -> Iterator[str]:
     if found.unconfirmed:
         names = ", ".join(dict.fromkeys(it.address for it in found.unconfirmed))
         yield f"mail    [yellow]not yet confirmed:[/] {render.safe(names)} [dim](a link in their mail)[/]"
+    yield from _wrong(found)
+
+
+def _wrong(found: Status) -> Iterator[str]:
     for fault in found.faults:
         yield f"[red]wrong[/]   {render.safe(fault.what)}  [cyan]{render.safe(fault.hint)}[/]"
 
