@@ -14,11 +14,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from imgpipe.errors import (
     CloudError,
     CredentialsError,
     DeniedError,
+    FullDiskError,
     ImgpipeError,
     MissingError,
     ThrottledError,
@@ -33,6 +35,9 @@ LOCK_FILE = Path(".imgpipe") / "cloud.json"
 """Written by the embedded cloud when it is ready to serve: endpoint, region, account, access_key, secret_key, pid."""
 
 POOL_CONNECTIONS = 50
+TROUBLE_HEADER = "x-imgpipe-trouble"
+"""What the embedded cloud adds to its answers while its disk takes no more, percent-encoded."""
+FREE_SPACE = "free some space there; what was accepted is kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Cloud:
         self._clients: dict[str, Any] = {}
         self._session: boto3.Session | None = None
         self._account: str | None = None
+        self.trouble = ""
+        """What the endpoint said in its last answer that keeps it from working; "" when nothing does."""
 
     @property
     def endpoint(self) -> str | None:
@@ -109,7 +116,7 @@ class Cloud:
             if service not in self._clients:
                 style: Any = {"addressing_style": "path" if self.endpoint else "virtual"}
                 session: Any = self.session
-                self._clients[service] = session.client(
+                made = session.client(
                     service,
                     endpoint_url=self.endpoint,
                     config=Config(
@@ -121,7 +128,13 @@ class Cloud:
                         s3=style,
                     ),
                 )
+                made.meta.events.register("after-call", self._listen)
+                self._clients[service] = made
             return self._clients[service]
+
+    def _listen(self, parsed: Any, **_: Any) -> None:
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self.trouble = unquote(headers.get(TROUBLE_HEADER, ""))
 
 
 def local_target(folder: Path) -> Target:
@@ -192,6 +205,9 @@ _THROTTLED = {
 }
 
 
+_FULL = {"InsufficientStorage", "507"}
+
+
 def error_code(error: BaseException) -> str:
     """Return AWS's code for a ClientError, such as `NoSuchKey`; "" for any other exception."""
     response = getattr(error, "response", None)
@@ -227,8 +243,17 @@ def explain(error: BaseException, what: str) -> ImgpipeError:
     return CloudError(what, str(error))
 
 
+def _after(text: str, words: str) -> str:
+    """Return what follows `words` in `text`; an answer to HEAD has no text."""
+    return text.partition(words)[2] or text or "its disk takes no more"
+
+
 def _explain_refusal(error: Any, what: str) -> CloudError:
     code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
+    if code in _FULL:
+        return FullDiskError(
+            "the embedded cloud", _after(message, "to its disk: "), hint=FREE_SPACE
+        )
     why = f"{error.operation_name}: {code}: {message}"
     if code in _DENIED:
         return DeniedError(

@@ -8,6 +8,7 @@
         ├── DeniedError                  a permission is missing: names the action and the resource
         ├── UnreachableError             no answer from the endpoint
         ├── ThrottledError               asked too often, also after retries
+        ├── FullDiskError                the embedded cloud's disk takes no more
         └── MissingError                 the resource is not there
 
 What the code inside a Lambda raises is in `imgpipe.runtime.errors`: it ships without this module.
@@ -54,6 +55,10 @@ class UnreachableError(CloudError):
 
 
 class ThrottledError(CloudError):
+    pass
+
+
+class FullDiskError(CloudError):
     pass
 
 

@@ -29,6 +29,7 @@ class Clients:
     made: dict[str, Any] = field(default_factory=dict)
     region: str = REGION
     account: str = ACCOUNT
+    trouble: str = ""
 
     def client(self, service: str) -> Any:
         if service not in self.made:

@@ -187,6 +187,7 @@ def _show_status(facts: dict[str, Any]) -> None:
         ("up for", render.age(facts["uptime_s"])),
         ("memory", render.size(facts["memory_bytes"])),
         ("data", render.size(facts["data_bytes"])),
+        ("disk free", render.size(facts["disk_free_bytes"])),
         ("warm functions", ", ".join(f"{name} x{n}" for name, n in sorted(warm.items())) or "none"),
         (
             "invocations",

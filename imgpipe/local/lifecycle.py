@@ -20,12 +20,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.errors import ImgpipeError, UnreachableError
+from imgpipe.errors import FullDiskError, ImgpipeError, UnreachableError
+from imgpipe.local import disk, ports
 from imgpipe.local import layout as places
-from imgpipe.local import ports
 from imgpipe.local.layout import Layout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 START_S = 60.0
@@ -71,7 +72,12 @@ def ensure(folder: Path, port: int | None = None) -> Running:
     Raises ImgpipeError when it doesn't start, with the last line of its log.
     """
     layout = Layout(folder)
-    layout.make()
+    with _told_of_a_full_disk(layout):
+        layout.make()
+        return _ensure(layout, port)
+
+
+def _ensure(layout: Layout, port: int | None) -> Running:
     with places.alone(layout.starting):
         running = _settled(layout)
         if running is None:
@@ -83,6 +89,23 @@ def ensure(folder: Path, port: int | None = None) -> Running:
                 hint="imgpipe local stop, then start it again",
             )
         return running
+
+
+@contextlib.contextmanager
+def _told_of_a_full_disk(layout: Layout) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if full := _full_disk(layout, os.strerror(error.errno or 0)):
+            raise full from error
+        raise
+
+
+def _full_disk(layout: Layout, said: str) -> FullDiskError | None:
+    """Return the error for a disk that takes no more, if that is what a writer was told, or what can be seen."""
+    there = layout.data if layout.data.is_dir() else layout.project.resolve()
+    why = disk.trouble(there, said)
+    return FullDiskError(WHAT, why, hint=disk.HINT) if why else None
 
 
 def stop(folder: Path) -> bool:
@@ -219,6 +242,8 @@ def _failure(layout: Layout, process: subprocess.Popen[bytes], log_start: int) -
     with layout.log.open("rb") as log:
         log.seek(log_start)
         lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    if full := _full_disk(layout, "\n".join(lines)):
+        return full
     why = lines[-1].strip().removeprefix("error: ") if lines else f"exit code {process.returncode}"
     return ImgpipeError(f"{WHAT} did not start", why, hint=f"see {layout.log}")
 

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.local import disk
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,6 +25,7 @@ def reporter(layout: Layout, functions: Runtime) -> Callable[[], dict[str, Any]]
             "uptime_s": round(time.time() - began, 1),
             "memory_bytes": resident_bytes(),
             "data_bytes": size_of(layout.data),
+            "disk_free_bytes": disk.free_bytes(layout.data),
             "functions": functions.pool.warm(),
             "invocations_running": functions.turns.running(),
             "invocations_waiting": functions.turns.waiting(),

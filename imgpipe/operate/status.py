@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.cloud import explain
+from imgpipe.cloud import FREE_SPACE, explain
 from imgpipe.deploy.resources import Alarm, Subscription
 from imgpipe.errors import MissingError
 from imgpipe.operate import metrics, rows
@@ -102,6 +102,7 @@ class Status:
     images: Mapping[str, int]
     images_exact: bool
     table_missing: bool = False
+    trouble: str = ""  # what keeps the cloud itself from working, such as a full disk
     faults: tuple[Fault, ...] = field(default=())
 
     @property
@@ -151,6 +152,7 @@ def ask(project: Project) -> Status:
             images={status: counted[0] for status, counted in images.items() if counted},
             images_exact=all(counted[1] for counted in images.values() if counted),
             table_missing=None in images.values(),
+            trouble=project.cloud.trouble,
         )
     return judge(found)
 
@@ -174,7 +176,12 @@ def _faults(found: Status) -> list[Fault]:
     gone = [f"queue {queue.name}" for queue in found.queues if queue.missing]
     gone += [f"function {step.name}" for step in found.steps if step.state == "missing"]
     gone += [f"alarm {alarm.name}" for alarm in found.alarms if alarm.state == "MISSING"]
-    faults = [Fault(what=f"{name} is not there", hint="imgpipe up") for name in gone]
+    faults = (
+        [Fault(what=f"the embedded cloud: {found.trouble}", hint=FREE_SPACE)]
+        if found.trouble
+        else []
+    )
+    faults += [Fault(what=f"{name} is not there", hint="imgpipe up") for name in gone]
     faults += [
         Fault(what=f"function {step.name} is {step.state}", hint="imgpipe up")
         for step in found.steps

@@ -25,7 +25,7 @@ from imgpipe.operate.dlq import queues
 from imgpipe.operate.dlq.letters import decode
 from imgpipe.operate.dlq.route import POINTLESS, NoWay
 from imgpipe.operate.logs import Line
-from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed
+from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed, judge
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended
 from imgpipe.operate.watch import Sample
@@ -91,8 +91,6 @@ def status(**changes: Any) -> Status:
         images={"done": 10, "failed": 0},
         images_exact=True,
     )
-    from imgpipe.operate.status import judge
-
     return judge(made)
 
 
@@ -273,3 +271,10 @@ def test_metadata_of_a_key_means_show() -> None:
         ["metadata", "show", "--help"],
     ):
         assert "its steps, variants, camera" in runner.invoke(app, words_).output, words_
+
+
+def test_status_names_a_disk_that_takes_no_more_first() -> None:
+    full = replace(status(), trouble="no space left on the disk that holds /data (0 bytes free)")
+    first = judge(full).faults[0]
+    assert first.what.startswith("the embedded cloud: no space left on the disk that holds /data")
+    assert "free some space" in first.hint

@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
-from imgpipe.local import journal
+from imgpipe.local import disk, journal
 from imgpipe.local.journal import refusal, requests
 from imgpipe.local.journal.store import Journal, JournalError
 
@@ -33,6 +35,9 @@ BACKGROUND_COMMIT_S = 0.02
 """How long a change that no request waits for may stay in memory."""
 RETRY_S = 1.0
 FIRST_ERROR = 400
+TROUBLE_HEADER = b"x-imgpipe-trouble"
+"""On every answer while the disk is full, percent-encoded: so a client can say why things stand still."""
+LOOK_AT_DISK_S = 1.0
 
 
 class Durable:
@@ -42,6 +47,7 @@ class Durable:
         self, inner: App, book: Journal, changed: Callable[[requests.Request], None]
     ) -> None:
         self._inner, self._journal, self._changed = inner, book, changed
+        self._trouble, self._looked_at = "", -LOOK_AT_DISK_S
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,6 +91,17 @@ class Durable:
             return
         await self._inner(scope, receive, gate.send)
 
+    def trouble(self) -> str:
+        """Return what is wrong with the disk, as of a moment ago."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_AT_DISK_S:
+            self._trouble, self._looked_at = disk.trouble(self._journal.folder), now
+        return self._trouble
+
+    def refusal(self, error: JournalError) -> str:
+        """Return the words for a change that the disk didn't take."""
+        return disk.trouble(self._journal.folder, str(error)) or str(error)
+
     def commit(self, request: requests.Request, status: int) -> None:
         """Write what the request changed, if it succeeded at changing something, and what others did meanwhile."""
         if status < FIRST_ERROR:
@@ -106,8 +123,17 @@ class Gate:
     async def send(self, message: Message) -> None:
         if self._refused:
             return
-        if message["type"] != "http.response.start" or await self._committed(message["status"]):
+        if message["type"] != "http.response.start":
             await self._send(message)
+        elif await self._committed(message["status"]):
+            await self._send(self._with_trouble(message))
+
+    def _with_trouble(self, message: Message) -> Message:
+        trouble = self._durable.trouble()
+        if not trouble:
+            return message
+        headers = [*message.get("headers", ()), (TROUBLE_HEADER, quote(trouble).encode())]
+        return {**message, "headers": headers}
 
     async def _committed(self, status: int) -> bool:
         try:
@@ -116,7 +142,8 @@ class Gate:
             log.error("%s", error)  # noqa: TRY400 - once a request; the traceback adds nothing
             if self._request.changes():
                 self._refused = True
-                for part in refusal.messages(self._request, str(error)):
+                head, *rest = refusal.messages(self._request, self._durable.refusal(error))
+                for part in (self._with_trouble(head), *rest):
                     await self._send(part)
                 return False
         return True

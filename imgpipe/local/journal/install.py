@@ -11,7 +11,7 @@ from typing import Any
 from ministack import app
 from ministack.services import s3, sns, sts
 
-from imgpipe.local import journal
+from imgpipe.local import disk, journal
 from imgpipe.local.journal import (
     alarms,
     bodies,
@@ -99,7 +99,8 @@ def _refusing(protocol: str, stock: Handler, afterwards: Callable[[], None]) -> 
         try:
             return await stock(*args, **named)
         except JournalError as error:
-            content_type, text = refusal.document(protocol, str(error))
+            why = disk.trouble(journal.folder(), str(error)) or str(error)
+            content_type, text = refusal.document(protocol, why)
             return refusal.STATUS, {"Content-Type": content_type}, text
         finally:
             afterwards()

@@ -67,6 +67,11 @@ class Journal:
         return db
 
     @property
+    def folder(self) -> Path:
+        """Where the entries are, and so the disk that must take them."""
+        return self._path.parent
+
+    @property
     def failing(self) -> bool:
         """True from a commit that failed to the next one that succeeds."""
         return self._failing

@@ -13,6 +13,7 @@ from imgpipe.deploy.resources import Notification
 from imgpipe.errors import (
     CredentialsError,
     DeniedError,
+    FullDiskError,
     MissingError,
     PendingError,
     UnreachableError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 WORKERS = 8
-_HOPELESS = (CredentialsError, DeniedError, UnreachableError)
+_HOPELESS = (CredentialsError, DeniedError, FullDiskError, UnreachableError)
 
 
 def refuse_if_unheard(project: Project) -> None:
