@@ -159,8 +159,11 @@ class TestLock:
 
     def test_the_fast_resampler_is_for_x86_64_alone(self) -> None:
         chosen = lambda_lock.pins(ROOT / "lambdas" / "images")
-        assert [pin.name for pin in chosen] == ["cykooz-resizer", "pillow"]
-        assert [pin.name for pin in lambda_lock.for_machine(chosen, "aarch64")] == ["pillow"]
+        assert [pin.name for pin in chosen] == ["cykooz-resizer", "pi-heif", "pillow"]
+        assert [pin.name for pin in lambda_lock.for_machine(chosen, "aarch64")] == [
+            "pi-heif",
+            "pillow",
+        ]
 
     def test_a_users_own_package_needs_a_version_and_hashes(self, tmp_path: Path) -> None:
         file = tmp_path / "requirements.txt"

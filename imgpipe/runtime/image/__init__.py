@@ -1,7 +1,8 @@
 """The image core: pure functions from bytes and settings to bytes and facts. No cloud, no files, no
 clock.
 
-    opening     what is it (by content), how large, within the limits?   no pixel is decoded
+    formats     what is it, by content? which decoder does it take?
+    opening     how large is it, within the limits?   no pixel is decoded
     decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright, sRGB
     geometry    where each variant's pixels come from and how large it gets: arithmetic only
     rendering   every variant from the next larger one, filtered, encoded

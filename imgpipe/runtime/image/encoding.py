@@ -5,12 +5,11 @@ What isn't in the pixels isn't in the file: no EXIF, no profile, no comment.
 
 from __future__ import annotations
 
-import importlib
 import io
 from typing import TYPE_CHECKING
 
 from imgpipe.runtime.image.colour import flatten
-from imgpipe.runtime.image.opening import PLUGINS
+from imgpipe.runtime.image.formats import load_plugin
 from imgpipe.runtime.made import Picture
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def encode(im: Image.Image, variant: Variant) -> Picture:
     JPEG has no alpha: the background shows through.
     """
     name = variant.format.upper()
-    importlib.import_module(f"PIL.{PLUGINS[name]}")
+    load_plugin(name)
     shown = flatten(im, variant.background) if name == "JPEG" else im
     out = io.BytesIO()
     match name:

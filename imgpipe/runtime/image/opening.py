@@ -9,7 +9,6 @@ escape, so a list of them would never be complete.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
@@ -22,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image import counting
+from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +31,6 @@ if TYPE_CHECKING:
 
 Image._initialized = 1  # noqa: SLF001 - keeps `open` and `save` from importing five decoders where one is needed
 
-PLUGINS = {
-    "JPEG": "JpegImagePlugin",
-    "PNG": "PngImagePlugin",
-    "GIF": "GifImagePlugin",
-    "WEBP": "WebPImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "BMP": "BmpImagePlugin",
-    "AVIF": "AvifImagePlugin",
-}
-JPEG = b"\xff\xd8\xff"
 ORIENTATION = 0x0112
 PNG_METADATA = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"})
 MAX_SCANNED_PIXELS = 5_000_000_000
@@ -75,35 +65,6 @@ def turned(size: Size, orientation: int) -> Size:
     return (size[1], size[0]) if orientation >= 5 else size
 
 
-def sniff(data: bytes) -> str:
-    """Return Pillow's name of the format. Raises Rejected when it is none that we take."""
-    if data.startswith(JPEG):
-        return "JPEG"
-    for magic, name in (
-        (b"\x89PNG\r\n\x1a\n", "PNG"),
-        (b"GIF87a", "GIF"),
-        (b"GIF89a", "GIF"),
-        (b"BM", "BMP"),
-    ):
-        if data.startswith(magic):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if data[4:8] == b"ftyp" and _avif_brand(data):
-        return "AVIF"
-    if not data:
-        raise Rejected(Reason.EMPTY_FILE)
-    raise Rejected(Reason.UNSUPPORTED_FORMAT, "it is none of JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP")
-
-
-def _avif_brand(data: bytes) -> bool:
-    length = min(int.from_bytes(data[:4], "big"), 256)
-    brands = {data[at : at + 4] for at in (8, *range(16, length, 4))}
-    return bool(brands & {b"avif", b"avis"})
-
-
 def open_image(data: bytes, limits: Limits) -> Opened:
     """Open an image by content and check its header against `limits`. Raises Rejected.
 
@@ -111,7 +72,7 @@ def open_image(data: bytes, limits: Limits) -> Opened:
     it.
     """
     name = sniff(data)
-    importlib.import_module(f"PIL.{PLUGINS[name]}")
+    load_plugin(name)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with refusals(len(data)):
         if name == "PNG":

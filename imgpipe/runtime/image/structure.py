@@ -35,7 +35,18 @@ def is_cut_short(data: bytes) -> bool:
         return len(data) < 8 or struct.unpack_from(order, data, 4)[0] >= len(data)
     if data[4:8] == b"ftyp":
         return _boxes_end_behind(data)
-    return False
+    if data[4:8] == b"jP  " or data[:2] == b"\xff\x4f":
+        return not data.endswith(b"\xff\xd9")  # the end of a JPEG 2000 codestream
+    return data[:4] == b"\0\0\1\0" and _icons_end_behind(data)
+
+
+def _icons_end_behind(data: bytes) -> bool:
+    """Say whether an ICO's directory promises a picture that ends behind the file."""
+    count = int.from_bytes(data[4:6], "little")
+    if len(data) < 6 + 16 * count:
+        return True
+    entries = (struct.unpack_from("<II", data, 6 + 16 * index + 8) for index in range(count))
+    return any(size + offset > len(data) for size, offset in entries)
 
 
 def _boxes_end_behind(data: bytes) -> bool:

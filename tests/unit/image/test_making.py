@@ -144,6 +144,11 @@ def test_an_opaque_alpha_channel_is_dropped() -> None:
         ("I", "TIFF"),
         ("RGB", "BMP"),
         ("RGB", "AVIF"),
+        ("RGB", "ICO"),
+        ("RGB", "PPM"),
+        ("L", "PPM"),
+        ("RGB", "JPEG2000"),
+        ("RGB", "MPO"),
     ],
 )
 def test_every_mode_becomes_a_picture_that_browsers_show(mode: str, kind: str) -> None:
@@ -219,7 +224,9 @@ def test_what_is_no_image_is_rejected_with_a_reason(data: bytes, reason: Reason)
     assert caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "ICO", "PPM", "JPEG2000"]
+)
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_file_that_was_cut_short_is_told_as_such(kind: str, share: float) -> None:
     whole = encoded(corners(), kind)
@@ -236,10 +243,12 @@ def test_a_header_that_lies_about_the_size_is_refused_for_it() -> None:
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "ICO", "PPM", "JPEG2000"]
+)
 def test_a_picture_over_the_limit_is_refused_on_its_header(kind: str) -> None:
     with pytest.raises(Rejected) as caught:
-        one(encoded(corners(), kind), Limits(max_pixels=100_000))
+        one(encoded(corners(), kind), Limits(max_pixels=40_000))
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
