@@ -36,7 +36,8 @@ def watch(build: Build) -> None:
 def _branch_alarms(build: Build, branch: Branch) -> Iterator[Alarm]:
     if branch.queue:
         yield _age(build, branch.queue)
-    yield _errors(build, branch.function)
+    if branch.function:
+        yield _errors(build, branch.function)
 
 
 def _dead_letters(build: Build, queue: str) -> Alarm:

@@ -1,20 +1,22 @@
 """A graph in the making, and how its parts are added: topics, queues, and branches.
 
 A branch is a function with everything that is its alone: role, log group, queue or permission,
-subscription, dead-letter queue. Nothing outside names it but the topic that it subscribes to, whose
-policy doesn't change with its subscribers: so that adding or removing a branch touches that branch.
+subscription, dead-letter queue; or, for workers, the same without function, mapping and log group.
+Nothing outside names it but the topic that it subscribes to, whose policy doesn't change with its
+subscribers: so that adding or removing a branch touches that branch.
 What a pipeline consists of is in `wiring`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imgpipe.deploy import policies, steps
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.names import ALARMS, DLQ_ENDING, NOTICES, Names
-from imgpipe.runtime.settings import SETTINGS_VARIABLE, Settings
+from imgpipe.runtime.settings import CODE_HASH_VARIABLE, SETTINGS_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,8 @@ DLQ_RETENTION_S = 14 * 86_400
 ASYNC_ATTEMPTS = 3
 HANDLER = "imgpipe.runtime.entry.handler"
 
+Via = Literal["function", "queue", "worker"]
+
 
 class Host(NamedTuple):
     """What functions run on."""
@@ -37,17 +41,23 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """One function and the way its messages reach it.
+    """One function, or the workers in its place, and the way its messages reach it.
 
     `name` is short: the group's, or the single step's. `dlq` holds SQS dead letters, what the
     subscription could not deliver, and Lambda's on-failure records. Without a `queue` SNS invokes
-    the function directly.
+    the function directly. Workers have no function and no log group; `environment` is what either
+    of them runs with.
     """
 
     name: str
     steps: tuple[str, ...]
-    function: str
-    log_group: str
+    via: Via
+    source: str
+    environment: Mapping[str, str]
+    running: Running
+    role: str
+    function: str | None
+    log_group: str | None
     queue: str | None
     dlq: str
     topic: str | None
@@ -64,7 +74,7 @@ class Work:
     settings: Settings
     statements: tuple[Statement, ...]
     running: Running
-    via: Literal["function", "queue"]
+    via: Via
     queue: str
     topics: tuple[tuple[str, str], ...] = ()
     steps: tuple[str, ...] = ()
@@ -158,27 +168,19 @@ def add_queue(
 
 
 def add_branch(build: Build, work: Work) -> None:
-    """Add a function and all that is its alone."""
+    """Add a function, or the queue and role of workers, and all that is its alone."""
     short_dlq = work.queue + DLQ_ENDING
     topics = [topic for topic, _ in work.topics]
     dlq = add_queue(build, short_dlq, topics=topics)
     function = build.names.part(work.name)
-    if work.via == "queue":
-        feed, queue = _through_queue(build, work, function, topics), build.names.part(work.queue)
+    settings = _settings(build, work)
+    queue = None
+    if work.via != "function":
+        queue = add_queue(build, work.queue, topics=topics, running=work.running)
+    if work.via == "worker":
+        build.add(_role(build, work, policies.trust_workers(build.place)))
     else:
-        feed, queue = _directly(build, work, function, dlq), None
-    log_group = build.names.log_group(work.name)
-    build.add(
-        r.LogGroup(name=log_group, retention_days=work.running.log_days),
-        r.Role(
-            name=build.names.role(work.name),
-            trust=policies.TRUST_LAMBDA,
-            policy=policies.document(
-                [policies.logs(build.place.log_group_arn(log_group)), feed, *work.statements]
-            ),
-        ),
-        _function(build, work, function, log_group),
-    )
+        _add_function(build, work, function, settings, dlq)
     build.add(
         *(
             r.Subscription(
@@ -195,8 +197,18 @@ def add_branch(build: Build, work: Work) -> None:
         Branch(
             name=work.name,
             steps=work.steps,
-            function=function,
-            log_group=log_group,
+            via=work.via,
+            source=work.source,
+            environment=MappingProxyType(
+                {
+                    SETTINGS_VARIABLE: settings.dumps(),
+                    CODE_HASH_VARIABLE: build.code_hashes[work.source],
+                }
+            ),
+            running=work.running,
+            role=build.names.role(work.name),
+            function=None if work.via == "worker" else function,
+            log_group=None if work.via == "worker" else build.names.log_group(work.name),
             queue=queue,
             dlq=dlq,
             topic=build.names.part(topics[0]) if topics else None,
@@ -204,26 +216,52 @@ def add_branch(build: Build, work: Work) -> None:
     )
 
 
-def _through_queue(build: Build, work: Work, function: str, topics: Sequence[str]) -> Statement:
-    """Put a queue in front of the function; return what its role needs for that."""
-    queue = add_queue(build, work.queue, topics=topics, running=work.running)
-    concurrency = work.running.concurrency
+def _settings(build: Build, work: Work) -> Settings:
+    """Return the work's settings, with the queue that it takes its messages from."""
+    if work.via == "function":
+        return work.settings
+    url = build.place.queue_url(build.names.part(work.queue))
+    return replace(work.settings, queue_url=url, backoff_s=work.running.backoff_s)
+
+
+def _role(build: Build, work: Work, trust: str, *statements: Statement) -> r.Role:
+    feed = [] if work.via == "function" else [policies.consume(build.queue_arn(work.queue))]
+    return r.Role(
+        name=build.names.role(work.name),
+        trust=trust,
+        policy=policies.document([*statements, *feed, *work.statements]),
+    )
+
+
+def _add_function(build: Build, work: Work, function: str, settings: Settings, dlq: str) -> None:
+    log_group = build.names.log_group(work.name)
+    statements = [policies.logs(build.place.log_group_arn(log_group))]
+    if work.via == "function":
+        _directly(build, work, function, dlq)
+        statements.append(policies.send("Failures", [build.place.queue_arn(dlq)]))
+    else:
+        _through_queue(build, work, function)
+    build.add(
+        r.LogGroup(name=log_group, retention_days=work.running.log_days),
+        _role(build, work, policies.TRUST_LAMBDA, *statements),
+        _function(build, work, function, settings),
+    )
+
+
+def _through_queue(build: Build, work: Work, function: str) -> None:
     build.add(
         r.Mapping(
-            queue=queue,
+            queue=build.names.part(work.queue),
             function=function,
             batch=work.running.batch,
             window_s=work.running.window_s,
-            max_concurrency=concurrency,
+            max_concurrency=work.running.concurrency,
         )
     )
-    return policies.consume(build.queue_arn(work.queue))
 
 
-def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
-    """Let the topics invoke the function; return what its role needs for its failures to reach
-    `dlq`.
-    """
+def _directly(build: Build, work: Work, function: str, dlq: str) -> None:
+    """Let the topics invoke the function, and its failures reach `dlq`."""
     build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
     build.add(
         *(
@@ -236,16 +274,11 @@ def _directly(build: Build, work: Work, function: str, dlq: str) -> Statement:
             for topic, _ in work.topics
         )
     )
-    return policies.send("Failures", [build.place.queue_arn(dlq)])
 
 
-def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function:
+def _function(build: Build, work: Work, name: str, settings: Settings) -> r.Function:
     running = work.running
     reserved = running.reserved or (running.concurrency if work.via == "function" else None)
-    settings = work.settings
-    if work.via == "queue":
-        url = build.place.queue_url(build.names.part(work.queue))
-        settings = replace(settings, queue_url=url, backoff_s=running.backoff_s)
     return r.Function(
         name=name,
         role=build.names.role(work.name),
@@ -258,6 +291,6 @@ def _function(build: Build, work: Work, name: str, log_group: str) -> r.Function
         tmp_mb=running.tmp_mb,
         environment=((SETTINGS_VARIABLE, settings.dumps()),),
         code_hash=build.code_hashes[work.source],
-        log_group=log_group,
+        log_group=build.names.log_group(work.name),
         reserved_concurrency=reserved,
     )

@@ -135,5 +135,6 @@ def _chain(made: Sketch, key: Key | str) -> str:
 def _called(node: Node) -> str:
     if node.shape in {"people", "alarms"}:
         return node.detail if node.shape == "people" else node.title
-    detail = f" ({node.detail})" if node.shape == "function" and node.detail != "function" else ""
-    return f"{node.shape} {node.title}{detail}"
+    kind = "workers" if node.key == f"workers {node.title}" else node.shape
+    detail = f" ({node.detail})" if node.shape == "function" and node.detail != kind else ""
+    return f"{kind} {node.title}{detail}"

@@ -52,7 +52,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "Step": {
         "on": "What starts it: an upload, or a removal.",
-        "via": "How events come: through a queue, or directly from the topic.",
+        "via": "How events come: through a queue, directly, or through a queue to workers (`imgpipe worker`).",
         "group": "Steps with the same group share a function: one read, one decode.",
         "variants": "The pictures that are made; a variant's name is its folder.",
         "filters": "What is done to them, in order: a name, or a name with its value.",

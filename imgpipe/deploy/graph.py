@@ -2,6 +2,7 @@
 
     uploads bucket --created--> `uploaded` topic --+--> function (thumbs)
                                                    +--> queue --> function (enhance, images)
+                                                   +--> queue --> workers (`imgpipe worker`)
                                                    +--> notifier --> `notices` topic --> people
                    --removed--> `removed` topic -----> queue --> tidy
     every step --> `results` queue --> writer --> table, `completed` topic, tidy's queue
@@ -27,9 +28,10 @@ from imgpipe.deploy import alarms, wiring
 from imgpipe.deploy.building import Branch, Build, Host
 from imgpipe.deploy.names import Names
 from imgpipe.deploy.resources import Key, Place, Resource
+from imgpipe.runtime.settings import CODE_HASH_VARIABLE, SETTINGS_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imgpipe.deploy.model import Spec
 
@@ -80,8 +82,7 @@ class Graph:
         for short, name in self.queues.items():
             made[f"{_word(short)}_queue_url"] = self.place.queue_url(name)
         for branch in self.branches:
-            made[f"{_word(branch.name)}_function"] = branch.function
-            made[f"{_word(branch.name)}_log_group"] = branch.log_group
+            made |= {f"{_word(branch.name)}_{part}": value for part, value in _parts(branch, self)}
         return made
 
 
@@ -110,6 +111,17 @@ def build(
         queues=MappingProxyType(dict(sorted(made.queues.items()))),
         tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),
     )
+
+
+def _parts(branch: Branch, graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield a function's outputs or, for workers, what whoever starts one has to give it."""
+    if branch.function and branch.log_group:
+        yield "function", branch.function
+        yield "log_group", branch.log_group
+    else:
+        yield "worker_role_arn", graph.place.role_arn(branch.role)
+        yield "worker_settings", branch.environment[SETTINGS_VARIABLE]
+        yield "worker_code_hash", branch.environment[CODE_HASH_VARIABLE]
 
 
 def partition_of(region: str) -> str:

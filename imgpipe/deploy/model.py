@@ -10,6 +10,7 @@ is in `limits`. Decided here:
 - `concurrency` means "so many at once" on both routes: the mapping's maximum concurrency for `via:
   queue`, the function's reserved concurrency for `via: function`. `reserved` also reserves for a
   function behind a queue.
+- `via: worker` is a queue without a function: whoever runs `imgpipe worker` takes its messages.
 - `writer` and `notifier` move short messages: they take timeout, retries and the like from
   `lambda`, but not its memory or concurrency, which are there for pictures.
 """
@@ -275,7 +276,7 @@ class Step(Section):
     """
 
     on: Literal["created", "removed"] = "created"
-    via: Annotated[Literal["function", "queue"], _not_yet({"worker": "use `via: queue`"})] = "queue"
+    via: Literal["function", "queue", "worker"] = "queue"
     group: Name | None = None
     variants: Mapping[Name, Variant] = Field(default_factory=dict)
     filters: tuple[Filter, ...] = ()

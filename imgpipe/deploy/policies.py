@@ -108,6 +108,23 @@ TRUST_LAMBDA = document(
 )
 
 
+def trust_workers(place: Place) -> str:
+    """Workers run on EC2, in ECS tasks, or wherever somebody of our own account may assume the role."""
+    owner = f"arn:{place.partition}:iam::{place.account}:root"
+    return document(
+        [
+            {
+                "Effect": "Allow",
+                "Principal": {
+                    "AWS": owner,
+                    "Service": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"],
+                },
+                "Action": "sts:AssumeRole",
+            }
+        ]
+    )
+
+
 def logs(log_group_arn: str) -> Statement:
     """Write to one's own log group, which exists: a function that could create it would do so after
     `down`.

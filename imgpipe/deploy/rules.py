@@ -114,7 +114,7 @@ def removed_steps(context: Context) -> Iterator[Finding]:
     """The writer sends to the tidy queue, so there must be one queue."""
     tidies = [group for group in context.groups if group.source == steps.TIDY]
     for group in tidies:
-        if group.via != "queue":
+        if group.via == "function":
             yield Finding(
                 _step(next(iter(group.steps)), "via"),
                 "tidying needs a queue, which the writer sends to, too: write `via: queue`",
@@ -242,7 +242,7 @@ def queue_times(context: Context) -> Iterator[Finding]:
                 f"a message must stay hidden for six timeouts and the window, {duration(needed)}: "
                 "write that, or `auto`",
             )
-        if group.via == "queue" and run.visibility_s * run.retries > run.retention_s:
+        if group.via != "function" and run.visibility_s * run.retries > run.retention_s:
             yield Finding(
                 (*path, "retention"),
                 f"{run.retries} retries of {duration(run.visibility_s)} take longer than messages "

@@ -20,7 +20,7 @@ from imgpipe.deploy.resources import Key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imgpipe.deploy.graph import Graph
+    from imgpipe.deploy.graph import Branch, Graph
 
 Shape = Literal["bucket", "topic", "queue", "function", "table", "people", "alarms"]
 Style = Literal["solid", "dashed"]
@@ -83,11 +83,11 @@ def _nodes(graph: Graph) -> Iterator[Node]:
         if not short.endswith(DLQ_ENDING):
             yield Node(key, "queue", short, "queue", _short(graph, served.get(key, "")))
     for branch in graph.branches:
-        key = Key("function", branch.function)
+        where = _runs(branch)
         steps = ", ".join(step for step in branch.steps if step != branch.name)
-        yield Node(
-            key, "function", branch.name, steps or "function", _short(graph, served.get(key, ""))
-        )
+        what = "function" if branch.function else "workers"
+        dlq = served.get(where, "") if isinstance(where, Key) else ""
+        yield Node(where, "function", branch.name, steps or what, _short(graph, dlq))
     for topic, detail in _people(graph).items():
         yield Node(f"people {topic}", "people", "people", detail)
     yield Node("alarms", "alarms", f"{len(graph.of(r.Alarm))} alarms", "failures, delays")
@@ -132,12 +132,23 @@ def _edges(graph: Graph) -> Iterator[Edge]:
         yield Edge(Key("topic", subscription.topic), _endpoint(subscription))
     for mapping in graph.of(r.Mapping):
         yield Edge(Key("queue", mapping.queue), Key("function", mapping.function))
-    for function in graph.of(r.Function):
-        role = graph.resources[Key("role", function.role)]
-        if isinstance(role, r.Role):
-            yield from _outgoing(graph, function.key, role.policy)
+    for branch in graph.branches:
+        yield from _branch_edges(graph, branch)
     for topic in sorted({alarm.action for alarm in graph.of(r.Alarm)}):
         yield Edge("alarms", Key("topic", topic))
+
+
+def _branch_edges(graph: Graph, branch: Branch) -> Iterator[Edge]:
+    if not branch.function and branch.queue:
+        yield Edge(Key("queue", branch.queue), _runs(branch))
+    role = graph.resources[Key("role", branch.role)]
+    if isinstance(role, r.Role):
+        yield from _outgoing(graph, _runs(branch), role.policy)
+
+
+def _runs(branch: Branch) -> Key | str:
+    """Return the box of what does a branch's work."""
+    return Key("function", branch.function) if branch.function else f"workers {branch.name}"
 
 
 def _is_removal(rule: r.Rule) -> bool:
@@ -152,7 +163,7 @@ def _endpoint(subscription: r.Subscription) -> Key | str:
     return f"people {subscription.topic}"
 
 
-def _outgoing(graph: Graph, function: Key, policy: str) -> Iterator[Edge]:
+def _outgoing(graph: Graph, function: Key | str, policy: str) -> Iterator[Edge]:
     """Yield an arrow for all that a function's role lets it write, send, publish or delete."""
     by_arn = _by_arn(graph)
     for statement in json.loads(policy)["Statement"]:

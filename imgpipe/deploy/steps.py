@@ -48,7 +48,7 @@ class Group:
 
     name: str
     on: Literal["created", "removed"]
-    via: Literal["function", "queue"]
+    via: Literal["function", "queue", "worker"]
     source: str
     steps: Mapping[str, Step]
     running: Running

@@ -118,7 +118,7 @@ def _step_branch(build: Build, group: Group) -> None:
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",
         limits=_limits(build.spec),
-        max_receives=group.running.retries if group.via == "queue" else ASYNC_ATTEMPTS,
+        max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.retries,
     )
     add_branch(
         build,

@@ -56,7 +56,14 @@ def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
     if not found:
         known = sorted({word for branch in graph.branches for word in (branch.name, *branch.steps)})
         raise UsageError(f"step {name!r}", f"the steps and functions are {', '.join(known)}")
-    return found
+    logged = tuple(branch for branch in found if branch.log_group)
+    if not logged:
+        raise UsageError(
+            f"step {name!r}",
+            "its workers log where they run, not in CloudWatch",
+            hint="look at the terminal, container or journal of imgpipe worker",
+        )
+    return logged
 
 
 def since(project: Project, wanted: Sequence[Branch], start: datetime) -> Iterator[Line]:

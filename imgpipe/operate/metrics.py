@@ -61,12 +61,12 @@ def _reduce(metric: str, newest_first: list[float]) -> float:
 def _queries(project: Project) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
     for queue in project.graph.queues.values():
         yield (queue, AGE), _stat("AWS/SQS", AGE, "QueueName", queue, "Maximum")
-    for branch in project.graph.branches:
+    for function in filter(None, (branch.function for branch in project.graph.branches)):
         for metric in FUNCTION.values():
             statistic = "Maximum" if metric in _HIGHEST else "Sum"
             yield (
-                (branch.function, metric),
-                _stat("AWS/Lambda", metric, "FunctionName", branch.function, statistic),
+                (function, metric),
+                _stat("AWS/Lambda", metric, "FunctionName", function, statistic),
             )
 
 

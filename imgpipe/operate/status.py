@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 WORKERS = 16
+WORKER = "worker"
 COUNTED_PAGES = 20
 """Pages of the index a status and shard are counted at most: 20 MB of rows. Then the number is a lower bound."""
 
@@ -49,11 +50,14 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """A function, the steps that it runs, and how it fared in the last minutes. None: not known."""
+    """A function, the steps that it runs, and how it fared in the last minutes. None: not known.
+
+    Workers have no function; their `state` is `worker`: nobody but their queue knows of them.
+    """
 
     name: str
     steps: tuple[str, ...]
-    function: str
+    function: str | None
     queue: str | None
     dlq: str
     state: str
@@ -185,7 +189,7 @@ def _faults(found: Status) -> list[Fault]:
     faults += [
         Fault(what=f"function {step.name} is {step.state}", hint="imgpipe up")
         for step in found.steps
-        if step.state not in {"Active", "missing"}
+        if step.state not in {"Active", "missing", WORKER}
     ]
     faults += [
         Fault(
@@ -251,6 +255,17 @@ def _queue(project: Project, short: str, full: str) -> QueueState:
 
 
 def _step(project: Project, branch: Branch) -> StepState:
+    blank = StepState(
+        name=branch.name,
+        steps=branch.steps,
+        function=branch.function,
+        queue=_short(project.graph, branch.queue),
+        dlq=_short(project.graph, branch.dlq) or branch.dlq,
+        state=WORKER,
+        mapping=None,
+    )
+    if branch.function is None:
+        return blank
     functions = project.cloud.client("lambda")
     answer = _or_none(
         partial(functions.get_function_configuration, FunctionName=branch.function),
@@ -262,15 +277,8 @@ def _step(project: Project, branch: Branch) -> StepState:
             FunctionName=branch.function, EventSourceArn=project.graph.place.queue_arn(branch.queue)
         )["EventSourceMappings"]
         mapping = str(found[0]["State"]) if found else "missing"
-    return StepState(
-        name=branch.name,
-        steps=branch.steps,
-        function=branch.function,
-        queue=_short(project.graph, branch.queue),
-        dlq=_short(project.graph, branch.dlq) or branch.dlq,
-        state="missing" if answer is None else _function_state(answer),
-        mapping=mapping,
-    )
+    state = "missing" if answer is None else _function_state(answer)
+    return replace(blank, state=state, mapping=mapping)
 
 
 def _function_state(answer: Mapping[str, Any]) -> str:
@@ -342,9 +350,8 @@ def _with_age(queue: QueueState, known: metrics.Known) -> QueueState:
 
 
 def _with_numbers(step: StepState, known: metrics.Known) -> StepState:
-    numbers = {
-        word: known.get((step.function, metric)) for word, metric in metrics.FUNCTION.items()
-    }
+    function = step.function or ""
+    numbers = {word: known.get((function, metric)) for word, metric in metrics.FUNCTION.items()}
     whole = {word: None if number is None else round(number) for word, number in numbers.items()}
     return StepState(**{**{name: getattr(step, name) for name in step.__slots__}, **whole})
 

@@ -88,6 +88,8 @@ def _queue_cells(queue: QueueState | None) -> tuple[str, str, str, str]:
 def _function_cells(step: StepState) -> tuple[str, str, str]:
     if step.state == "missing":
         return ("[red]missing[/]", "", "")
+    if step.function is None:
+        return ("[dim]worker[/]", "", "")
     return (_known(step.invocations), _known(step.errors, "red"), _known(step.throttles, "yellow"))
 
 

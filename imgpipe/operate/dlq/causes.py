@@ -103,7 +103,7 @@ def _logged(project: Project, letters: Sequence[Letter]) -> Mapping[str, list[Fa
 
 def _failures(project: Project, name: str, since_ms: int) -> list[Failure]:
     branch = branch_of(project.graph, name)
-    if branch is None:
+    if branch is None or branch.log_group is None:
         return []
     logs = project.cloud.client("logs")
     found: list[Failure] = []

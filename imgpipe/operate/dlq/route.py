@@ -12,15 +12,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.deploy.resources import Function
 from imgpipe.operate.dlq.letters import Letter, parse
 from imgpipe.operate.dlq.queues import branch_of
-from imgpipe.runtime.settings import SETTINGS_VARIABLE, Settings
+from imgpipe.runtime.settings import CODE_HASH_VARIABLE, SETTINGS_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgpipe.deploy.graph import Branch, Graph
+    from imgpipe.deploy.graph import Graph
 
 _SERVICE_ATTRIBUTES = frozenset({"ErrorCode", "ErrorMessage", "RequestID"})
 """What SNS and Lambda add to a letter. They are about its failure, not part of the message."""
@@ -76,11 +75,9 @@ def route(graph: Graph, letter: Letter) -> Route:
             branch.name, graph.place.queue_url(branch.queue), letter.body, _own_attributes(letter)
         )
     event = _event(letter)
-    return (
-        NoWay("its body is not an event that Lambda takes")
-        if event is None
-        else _invoke(branch, event)
-    )
+    if event is None or branch.function is None:
+        return NoWay("its body is not an event that Lambda takes")
+    return ToFunction(branch.name, branch.function, json.dumps(event, ensure_ascii=False))
 
 
 def would_fail_again(graph: Graph, letter: Letter) -> bool:
@@ -88,11 +85,9 @@ def would_fail_again(graph: Graph, letter: Letter) -> bool:
     branch = branch_of(graph, letter.branch)
     if letter.kind != "rejected" or branch is None:
         return False
-    function = next((it for it in graph.of(Function) if it.name == branch.function), None)
-    if function is None:
-        return False
-    settings = Settings.loads(dict(function.environment).get(SETTINGS_VARIABLE, "{}") or "{}")
-    return (letter.code_hash, letter.settings_hash) == (function.code_hash, settings.settings_hash)
+    settings = Settings.loads(branch.environment[SETTINGS_VARIABLE])
+    unchanged = (branch.environment[CODE_HASH_VARIABLE], settings.settings_hash)
+    return (letter.code_hash, letter.settings_hash) == unchanged
 
 
 def _own_attributes(letter: Letter) -> Mapping[str, Any]:
@@ -134,7 +129,3 @@ def _as_lambda_sees_it(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
         "Sns": sns,
     }
     return {"Records": [record]}
-
-
-def _invoke(branch: Branch, event: Mapping[str, Any]) -> ToFunction:
-    return ToFunction(branch.name, branch.function, json.dumps(event, ensure_ascii=False))

@@ -125,7 +125,6 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ("{via: worker, exif: true}", "`worker` isn't supported yet; use `via: queue`"),
         ("{tags: basic, exif: true}", "`tags` isn't supported yet; leave it out"),
         ("{}", "`it` does nothing"),
         ("", "`it` must be settings of its own"),
