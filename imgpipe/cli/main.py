@@ -11,7 +11,7 @@ from typer._click import exceptions as usage
 
 from imgpipe import __version__, errors
 
-GROUPS = ("provision", "declare", "images", "observe", "dlq", "build", "local")
+GROUPS = ("provision", "declare", "images", "observe", "look", "dlq", "build", "local")
 """Modules of this package, in the order that `imgpipe --help` lists their commands."""
 
 

@@ -9,7 +9,7 @@
     what can't work --> `rejected` queue; what didn't --> the branch's dead-letter queue
     alarms --> `alarms` topic --> people
 
-The parts are built in `wiring` (branches, the house's own functions) and `alarms`; this module puts
+The parts are built in `wiring` (branches, the house's own functions), `alarms` and `dashboard`; this module puts
 them together and answers questions about the whole. Nothing here calls AWS: the account and Region
 may be symbolic text. Functions run on python3.13 on AWS; the embedded cloud runs them on this
 machine's own Python and processor.
@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from imgpipe.cloud import LOCAL
-from imgpipe.deploy import alarms, wiring
+from imgpipe.deploy import alarms, dashboard, wiring
 from imgpipe.deploy.building import Branch, Build, Host
 from imgpipe.deploy.names import Names
 from imgpipe.deploy.resources import Key, Place, Resource
@@ -60,6 +60,7 @@ class Graph:
     variants_bucket: str
     table: str
     rejected_queue: str
+    dashboard: str
     topics: Mapping[str, str]
     queues: Mapping[str, str]
     tags: Mapping[str, str]
@@ -76,6 +77,7 @@ class Graph:
             "uploads_bucket": self.uploads_bucket,
             "variants_bucket": self.variants_bucket,
             "table": self.table,
+            "dashboard": self.dashboard,
         }
         for short, name in self.topics.items():
             made[f"{_word(short)}_topic_arn"] = self.place.topic_arn(name)
@@ -96,6 +98,7 @@ def build(
     made = Build(spec, names, code_hashes, host_of(spec, environment))
     wiring.wire(made)
     alarms.watch(made)
+    dashboard.show(made)
     return Graph(
         pipeline=spec.name,
         environment=environment,
@@ -107,6 +110,7 @@ def build(
         variants_bucket=names.bucket("variants"),
         table=names.part("images"),
         rejected_queue=names.part("rejected"),
+        dashboard=names.dashboard,
         topics=MappingProxyType(dict(made.topics)),
         queues=MappingProxyType(dict(sorted(made.queues.items()))),
         tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),

@@ -37,6 +37,7 @@ NAME_LENGTHS: Mapping[str, int] = {
     "role": 64,
     "function": 64,
     "alarm": 255,
+    "dashboard": 255,
 }
 ENVIRONMENT_BYTES = 4096
 ROLE_POLICY_CHARACTERS = 10_240

@@ -62,6 +62,11 @@ class Names:
         return f"/aws/lambda/{self.part(name)}"
 
     @property
+    def dashboard(self) -> str:
+        """Return the dashboard's name. Dashboards are an account's, not a Region's: it carries the Region."""
+        return f"{self.prefix}-{self.place.region}"
+
+    @property
     def rule_prefix(self) -> str:
         """What our entries in the uploads bucket's notification document begin with."""
         return f"imgpipe-{self.prefix}-"

@@ -28,6 +28,7 @@ Kind = Literal[
     "subscription",
     "notification",
     "alarm",
+    "dashboard",
 ]
 
 
@@ -80,6 +81,9 @@ class Place:
 
     def alarm_arn(self, name: str) -> str:
         return self.arn("cloudwatch", f"alarm:{name}")
+
+    def dashboard_arn(self, name: str) -> str:
+        return f"arn:{self.partition}:cloudwatch::{self.account}:dashboard/{name}"
 
     def role_arn(self, name: str) -> str:
         return f"arn:{self.partition}:iam::{self.account}:role/imgpipe/{name}"
@@ -377,6 +381,22 @@ class Alarm:
         return (Key("topic", self.action),)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """A CloudWatch dashboard: `body` is its canonical JSON. It names what it shows, but needs none of it."""
+
+    name: str
+    body: str
+
+    @property
+    def key(self) -> Key:
+        return Key("dashboard", self.name)
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        return ()
+
+
 Resource = (
     Bucket
     | Topic
@@ -391,4 +411,5 @@ Resource = (
     | Subscription
     | Notification
     | Alarm
+    | Dashboard
 )

@@ -116,6 +116,23 @@ ALARM = r.Alarm(
     comparison="GreaterThanOrEqualToThreshold",
     action=TOPIC.name,
 )
+DASHBOARD = r.Dashboard(
+    name="shop-test-us-east-1",
+    body=r.canonical(
+        {
+            "widgets": [
+                {
+                    "type": "text",
+                    "x": 0,
+                    "y": 0,
+                    "width": 24,
+                    "height": 2,
+                    "properties": {"markdown": "Shop"},
+                }
+            ]
+        }
+    ),
+)
 
 EVERYTHING: dict[r.Key, r.Resource] = {
     one.key: one
@@ -134,6 +151,7 @@ EVERYTHING: dict[r.Key, r.Resource] = {
         SUBSCRIPTION,
         NOTIFICATION,
         ALARM,
+        DASHBOARD,
     )
 }
 
@@ -212,6 +230,7 @@ SAMPLES = [
             replace(NOTIFICATION, rules=(replace(NOTIFICATION.rules[0], target=QUEUE.key),)),
         ),
     ),
+    Sample(DASHBOARD, (replace(DASHBOARD, body=DASHBOARD.body.replace("Shop", "Studio")),)),
     Sample(ALARM, (replace(ALARM, threshold=3.0), replace(ALARM, evaluation_periods=5))),
 ]
 

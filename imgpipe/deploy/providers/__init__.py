@@ -76,6 +76,8 @@ def provider(site: Site, kind: Kind) -> Provider[Any]:  # noqa: C901, PLR0912 - 
             made = lambda_triggers.Mappings(site)
         case "alarm":
             made = cloudwatch.Alarms(site)
+        case "dashboard":
+            made = cloudwatch.Dashboards(site)
     return made
 
 

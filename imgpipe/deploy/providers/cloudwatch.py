@@ -1,15 +1,16 @@
-"""CloudWatch: metric alarms. Putting an alarm again keeps the state that it is in.
+"""CloudWatch: metric alarms and the dashboard. Putting an alarm again keeps the state that it is in.
 
 CloudWatch answers only nine DescribeAlarms a second, so all of ours are read at once, by their names' beginning.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgpipe.deploy.providers.site import Site, found, gone, last
-from imgpipe.deploy.resources import Alarm, Key
+from imgpipe.deploy.resources import Alarm, Dashboard, Key, canonical
 
 
 class Alarms:
@@ -58,6 +59,38 @@ class Alarms:
             "Tags": []
         }
         return self._site.owns({tag["Key"]: tag["Value"] for tag in answer["Tags"]})
+
+
+class Dashboards:
+    """The pages of graphs. Their names are an account's; whose a page is, its name says."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._cloudwatch = site, site.client("cloudwatch")
+
+    def read(self, anchor: str, _declared: Mapping[Key, Dashboard]) -> Iterable[Dashboard]:
+        there = found(lambda: self._cloudwatch.get_dashboard(DashboardName=anchor))
+        if there is not None:
+            yield Dashboard(name=anchor, body=_tidied(there["DashboardBody"]))
+
+    def create(self, wanted: Dashboard) -> None:
+        self._cloudwatch.put_dashboard(
+            DashboardName=wanted.name, DashboardBody=wanted.body, Tags=self._site.tag_list
+        )
+
+    def update(self, wanted: Dashboard, _before: Dashboard) -> None:
+        """Replace the page. CloudWatch takes tags at its creation only, and passes over them here."""
+        self.create(wanted)
+
+    def delete(self, before: Dashboard) -> None:
+        gone(lambda: self._cloudwatch.delete_dashboards(DashboardNames=[before.name]))
+
+
+def _tidied(body: str) -> str:
+    """Return `body` in our spelling of JSON, so that equal pages are equal; as it is if it is no JSON."""
+    try:
+        return canonical(json.loads(body))
+    except ValueError:
+        return body
 
 
 def _alarm(there: dict[str, Any]) -> Alarm:

@@ -137,6 +137,7 @@ _ABSENT = frozenset(
         "QueueDoesNotExist",
         "AWS.SimpleQueueService.NonExistentQueue",
         "TableNotFoundException",
+        "DashboardNotFoundError",
     }
 )
 

@@ -374,8 +374,9 @@ def test_another_subscriber_changes_its_own_branch_alone() -> None:
         "tiny-local-writer",  # learns where outputs that no row names go
         f"tiny-local-writer-{REGION}",
         f"tiny-local-uploads-{ACCOUNT}-{REGION}",  # S3 tells of removals, too
+        f"tiny-local-{REGION}",  # the dashboard shows the new branch
     }
-    assert {key.kind for key in changed} == {"function", "role", "notification"}
+    assert {key.kind for key in changed} == {"function", "role", "notification", "dashboard"}
 
 
 def test_more_people_change_no_function_that_works_on_pictures() -> None:
