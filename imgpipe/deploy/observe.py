@@ -105,6 +105,7 @@ def _spots(site: Site, declared: Mapping[Key, Resource]) -> Iterator[Spot]:
         yield Spot(resource.key.kind, anchor(site, resource))
     yield from _around(declared)
     yield Spot("alarm", site.prefix)
+    yield Spot("dashboard", f"{site.prefix}{site.place.region}")
     yield Spot("log_group", f"/aws/lambda/{site.prefix}")
 
 
