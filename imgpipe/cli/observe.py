@@ -101,25 +101,52 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is logged next.")
     ] = False,
-    since: Annotated[str, typer.Option(help="How far back: an age, a date or a time.")] = "10m",
+    key: Annotated[
+        str | None,
+        typer.Option(help="Only the invocations that worked on one image, without other images."),
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only one invocation, by its request id.")
+    ] = None,
+    only_errors: Annotated[
+        bool, typer.Option("--errors", help="Only failures: raised, tried again, killed.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="How far back: an age, a date or a time. 10m; 1d with --key or --request.",
+            show_default=False,
+        ),
+    ] = None,
     env: options.Env = options.LOCAL,
     file: LogFile = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Show the functions' logs, merged by time; of one step or of all."""
+    """Show the functions' logs, merged by time; of one step or of all.
+
+    `--key` and `--request` find whole invocations: also their tracebacks and reports, which name no image.
+    """
     from datetime import UTC, datetime
 
     from imgpipe.cli.views import logs as view
     from imgpipe.cli.views import words
+    from imgpipe.operate import images, up
     from imgpipe.operate import logs as verb
-    from imgpipe.operate import up
     from imgpipe.operate.times import moment
 
-    start = moment(since, datetime.now(UTC))
+    if key and request:
+        raise errors.UsageError("--key and --request", "give one of them")
+    start = moment(since or ("1d" if key or request else "10m"), datetime.now(UTC))
     project = _open(file, env)
-    wanted = verb.branches(project.graph, step)
-    colours, width = view.Colours(), max(len(branch.name) for branch in wanted)
-    lines = verb.follow(project, wanted, start) if follow else verb.since(project, wanted, start)
+    functions = verb.branches(project.graph, step)
+    wanted = verb.Wanted(
+        keys=images.candidates(project.graph.prefix, key) if key else (),
+        request=request or "",
+        errors=only_errors,
+    )
+    colours, width = view.Colours(), max(len(branch.name) for branch in functions)
+    read = verb.follow if follow else verb.since
+    lines = read(project, functions, start, wanted)
     nothing = True
     for line in up.over(project, lines):
         nothing = False
@@ -130,7 +157,10 @@ def logs(
             words.line(view.line(line, colours, width))
             sys.stdout.flush()
     if nothing:
-        render.err().print(f"nothing was logged since {start.astimezone():%Y-%m-%d %H:%M:%S}")
+        about = " about it" if wanted.whole_invocations else ""
+        render.err().print(
+            f"nothing was logged{about} since {start.astimezone():%Y-%m-%d %H:%M:%S}"
+        )
 
 
 def _open(file: Path, env: str) -> Project:

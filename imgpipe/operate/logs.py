@@ -3,6 +3,9 @@
 An empty page with a token is not the end. Events come late and out of order between streams, so
 following asks again for the last seconds each time and leaves out what was shown already, by the
 events' ids.
+
+With a search it is the lines of whole invocations (see `log_search`): of those that worked on one image, or of one
+request. `errors` alone asks CloudWatch for failures only.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.errors import UsageError
-from imgpipe.operate import parallel
-from imgpipe.operate.times import from_ms
+from imgpipe.operate import log_search, parallel
+from imgpipe.operate.log_search import Line
+from imgpipe.operate.times import from_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,14 +36,20 @@ OVERLAP_MS = 10_000
 REMEMBERED = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An event of a function's log. `function` is its short name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines: all of them unless something is asked for. `keys` are the full keys that a KEY may stand for."""
 
-    at: datetime
-    function: str
-    text: str
-    id: str
+    keys: tuple[str, ...] = ()
+    request: str = ""
+    errors: bool = False
+
+    @property
+    def whole_invocations(self) -> bool:
+        return bool(self.keys or self.request)
+
+
+EVERYTHING = Wanted()
 
 
 def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
@@ -66,57 +76,89 @@ def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
     return logged
 
 
-def since(project: Project, wanted: Sequence[Branch], start: datetime) -> Iterator[Line]:
+def since(
+    project: Project, functions: Sequence[Branch], start: datetime, wanted: Wanted = EVERYTHING
+) -> Iterator[Line]:
     """Yield what was logged since `start`, the oldest first. Holds a page a function."""
-    start_ms = int(start.timestamp() * 1000)
-    yield from _merged(project, wanted, start_ms)
+    if wanted.whole_invocations:
+        yield from _found(project, functions, start, wanted)
+        return
+    pattern = log_search.ERROR_PATTERN if wanted.errors else ""
+    for line in _merged(project, functions, to_ms(start), pattern):
+        if not wanted.errors or line.is_error:
+            yield line
 
 
 def follow(
     project: Project,
-    wanted: Sequence[Branch],
+    functions: Sequence[Branch],
     start: datetime,
+    wanted: Wanted = EVERYTHING,
     sleep: Callable[[float], None] = time.sleep,
     interval_s: float = 1.0,
 ) -> Iterator[Line]:
     """Yield what was logged since `start` and go on with what is logged from now on, for ever."""
     seen: OrderedDict[str, None] = OrderedDict()
-    from_ms_ = int(start.timestamp() * 1000)
-    latest = from_ms_
+    from_ms_ = latest = to_ms(start)
     while True:
-        for line in _merged(project, wanted, from_ms_):
+        for line in since(project, functions, from_ms(from_ms_), wanted):
             if line.id not in seen:
                 seen[line.id] = None
                 yield line
-            latest = max(latest, int(line.at.timestamp() * 1000))
+            latest = max(latest, to_ms(line.at))
         while len(seen) > REMEMBERED:
             seen.popitem(last=False)
         from_ms_ = max(from_ms_, latest - OVERLAP_MS)
         sleep(interval_s)
 
 
-def _merged(project: Project, wanted: Sequence[Branch], start_ms: int) -> Iterator[Line]:
+def _found(
+    project: Project, functions: Sequence[Branch], start: datetime, wanted: Wanted
+) -> Iterator[Line]:
+    if wanted.request:
+        runs = log_search.by_request(project, functions, wanted.request, start)
+    else:
+        runs = log_search.by_key(project, functions, wanted.keys, start)
+    lines = [line for run in runs for line in _of_run(run, wanted)]
+    yield from sorted(lines, key=attrgetter("at"))
+
+
+def _of_run(run: log_search.Invocation, wanted: Wanted) -> Iterator[Line]:
+    lines = run.about(wanted.keys) if wanted.keys else run.lines
+    return (line for line in lines if not wanted.errors or line.is_error)
+
+
+def _merged(
+    project: Project, functions: Sequence[Branch], start_ms: int, pattern: str
+) -> Iterator[Line]:
     logs = project.cloud.client("logs")
-    firsts = parallel.together(*(partial(_page, logs, branch, start_ms, None) for branch in wanted))
+    pages = [partial(_page, logs, branch, start_ms, pattern) for branch in functions]
+    firsts = parallel.together(*(partial(page, None) for page in pages))
     streams = [
-        _lines(logs, branch, start_ms, first) for branch, first in zip(wanted, firsts, strict=True)
+        _lines(branch, page, first)
+        for branch, page, first in zip(functions, pages, firsts, strict=True)
     ]
     return heapq.merge(*streams, key=attrgetter("at"))
 
 
-def _lines(logs: Any, branch: Branch, start_ms: int, page: Mapping[str, Any]) -> Iterator[Line]:
+def _lines(
+    branch: Branch, read: Callable[[str], Mapping[str, Any]], page: Mapping[str, Any]
+) -> Iterator[Line]:
     while True:
-        yield from sorted(
-            (_line(branch, event) for event in page.get("events", [])), key=attrgetter("at")
-        )
+        lines = (log_search.line_of(branch, event) for event in page.get("events", []))
+        yield from sorted(lines, key=attrgetter("at"))
         token = page.get("nextToken")
         if not token:
             return
-        page = _page(logs, branch, start_ms, token)
+        page = read(token)
 
 
-def _page(logs: Any, branch: Branch, start_ms: int, token: str | None) -> Mapping[str, Any]:
+def _page(
+    logs: Any, branch: Branch, start_ms: int, pattern: str, token: str | None
+) -> Mapping[str, Any]:
     more = {"nextToken": token} if token else {}
+    if pattern:
+        more["filterPattern"] = pattern
     try:
         page: Mapping[str, Any] = logs.filter_log_events(
             logGroupName=branch.log_group, startTime=start_ms, **more
@@ -124,9 +166,3 @@ def _page(logs: Any, branch: Branch, start_ms: int, token: str | None) -> Mappin
     except logs.exceptions.ClientError as error:
         raise explain(error, f"log of {branch.name}") from error
     return page
-
-
-def _line(branch: Branch, event: Mapping[str, Any]) -> Line:
-    text = event["message"].rstrip("\n")
-    fallback = f"{event.get('logStreamName')}/{event['timestamp']}/{text}"
-    return Line(from_ms(event["timestamp"]), branch.name, text, event.get("eventId") or fallback)

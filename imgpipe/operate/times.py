@@ -52,3 +52,7 @@ def from_iso(text: object) -> datetime | None:
 
 def from_ms(milliseconds: float) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def to_ms(when: datetime) -> int:
+    return int(when.timestamp() * 1000)

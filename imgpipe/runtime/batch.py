@@ -42,9 +42,10 @@ def answer(messages: Sequence[Message], failed: dict[str, Exception]) -> Respons
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
 
-def log_failure(message: Message, error: Exception) -> None:
+def log_failure(message: Message, error: Exception, **about: object) -> None:
     log.line(
         "failed",
+        **about,
         message_id=message.id,
         receives=message.receives,
         error=type(error).__name__,

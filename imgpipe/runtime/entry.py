@@ -39,6 +39,7 @@ def serve(
     settings: Settings | None = None,
 ) -> dict[str, Any] | None:
     """Call the handler that `load` returns; give back what failed. Raises what the handler raises."""
+    log.serving(_request_id(context))
     try:
         answer = load()(event, context)
     except Exception as error:

@@ -1,8 +1,9 @@
 """The functions' log: one JSON object a line on stdout, which Lambda keeps as it stands.
 
 Each record's first line names the message, the key and the step before any work starts, so that the
-cause of a killed function (time, memory) is found in its log. Not the `logging` module: its
-configuration belongs to the runtime client.
+cause of a killed function (time, memory) is found in its log. Every line also names the request, as
+Lambda's own lines do, so that all of one invocation is found with one search. Not the `logging`
+module: its configuration belongs to the runtime client.
 """
 
 from __future__ import annotations
@@ -11,10 +12,19 @@ import json
 import sys
 from datetime import UTC, datetime
 
+_request: dict[str, str] = {}
+
+
+def serving(request_id: str) -> None:
+    """Name the invocation that the lines from now on belong to: an environment serves one at a time."""
+    _request.clear()
+    if request_id:
+        _request["request_id"] = request_id
+
 
 def line(event: str, **fields: object) -> None:
     """Write one line and flush it: the process may not live to see the next one."""
-    text = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
+    text = json.dumps({"event": event, **fields, **_request}, ensure_ascii=False, default=str)
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
     sys.stdout.flush()
 

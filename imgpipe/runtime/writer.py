@@ -45,6 +45,7 @@ def run(
     request_id = str(getattr(context, "aws_request_id", ""))
     heard = events.messages(event, request_id)
     failed: dict[str, Exception] = {}
+    keys: dict[str, str] = {}
     groups: dict[str, list[tuple[Message, dict[str, Any]]]] = {}
     for message in heard:
         try:
@@ -52,6 +53,7 @@ def run(
         except Malformed as error:
             failed[message.id] = error
         else:
+            keys[message.id] = str(result["key"])
             groups.setdefault(result["key"], []).append((message, result))
     for key, group in groups.items():
         try:
@@ -60,7 +62,8 @@ def run(
             failed.update({message.id: error for message, _ in group})
     for message in heard:
         if message.id in failed:
-            batch.log_failure(message, failed[message.id])
+            about = {"key": keys[message.id]} if message.id in keys else {}
+            batch.log_failure(message, failed[message.id], **about)
     return batch.answer(heard, failed)
 
 

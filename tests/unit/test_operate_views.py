@@ -24,7 +24,7 @@ from imgpipe.cli.views.json_list import JsonList
 from imgpipe.operate.dlq import queues
 from imgpipe.operate.dlq.letters import decode
 from imgpipe.operate.dlq.route import POINTLESS, NoWay
-from imgpipe.operate.logs import Line
+from imgpipe.operate.log_search import Line
 from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed, judge
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended

@@ -13,7 +13,7 @@ from imgpipe.operate.times import iso
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgpipe.operate.logs import Line
+    from imgpipe.operate.log_search import Line
 
 _RUNTIME = re.compile(r"^(START|END|REPORT|INIT_START|EXTENSION|XRAY)\b")
 _BAD = re.compile(r"\[ERROR\]|Task timed out|Runtime exited|Traceback|\bCRITICAL\b")
@@ -25,7 +25,9 @@ _EVENT_STYLES = {
     "done": "green",
     "skipped": "dim",
 }
-_QUIET_FIELDS = frozenset({"message_id", "version_id", "request_id"})
+_QUIET_FIELDS = frozenset({"message_id", "version_id"})
+_HIDDEN_FIELDS = frozenset({"event", "request_id"})
+"""The event is shown first. The request stands in the START line above; `--json` has it in every line."""
 
 
 class Colours:
@@ -68,7 +70,11 @@ def _fields(told: Mapping[str, Any]) -> str:
     event = str(told.get("event") or told.get("level") or "")
     style = _EVENT_STYLES.get(event, "bold")
     parts = [f"[{style}]{render.safe(event):<9}[/]"] if event else []
-    fields = {name: value for name, value in told.items() if name != "event" and value is not None}
+    fields = {
+        name: value
+        for name, value in told.items()
+        if name not in _HIDDEN_FIELDS and value is not None
+    }
     parts += [
         f"[dim]{name}=[/]{_value(value)}"
         for name, value in fields.items()
