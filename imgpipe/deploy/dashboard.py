@@ -119,6 +119,7 @@ def _functions(build: Build) -> Iterator[Widget]:
         series = [
             _series("AWS/Lambda", metric, "FunctionName", branch.function, branch.name)
             for branch in build.branches
+            if branch.function  # a step of workers has none
         ]
         yield _chart(build, title, series, statistic)
 
