@@ -34,9 +34,17 @@ def commands() -> str:
     from imgpipe.cli.main import build_app
 
     command = typer.main.get_command(build_app())
+    _say_whole(command)
     with typer.Context(command, info_name="imgpipe") as context:  # type: ignore[attr-defined]
         text = get_docs_for_click(obj=command, ctx=context, name="imgpipe")
     return "\n".join(line.rstrip() for line in text.splitlines()).rstrip() + "\n"
+
+
+def _say_whole(command: Any) -> None:
+    """Have each command listed with the whole first paragraph of its help, in place of its first words and dots."""
+    command.short_help = " ".join((command.help or "").split("\n\n")[0].split())
+    for each in getattr(command, "commands", {}).values():
+        _say_whole(each)
 
 
 def picture() -> str:

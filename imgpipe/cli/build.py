@@ -116,7 +116,7 @@ def _show_zips(built: Iterable[tuple[str, str, Zip]]) -> None:
 
 def process(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Image files.", show_default=False)
+        list[Path], typer.Argument(metavar="FILE", help="Image files.", show_default=False)
     ],
     step: Annotated[
         list[str] | None,
@@ -132,8 +132,7 @@ def process(
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Do the functions' image work on files, without any cloud: a preview, and a way to time
-    settings.
+    """Do the functions' image work on files, without any cloud: to look at settings and to time them.
 
     Exits 1 if any file was not done.
     """

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]…", help="Letters by id, which may be cut short.")
+    list[str] | None, typer.Argument(metavar="ID", help="Letters by id, which may be cut short.")
 ]
 Step = Annotated[
     str | None, typer.Option(help="Only those of a step or function, such as enhance.")
@@ -161,7 +161,8 @@ def purge(
     project, choice = _open(file, env, tuple(ids or ()), step, error, key, queue)
     letters, homes = _find(project, choice)
     if letters and not yes:
-        render.err().print(view.table(letters, render.err().width))
+        width = render.err().width
+        render.err().print(words.fitted(view.table(letters, width), width))
         _confirm(f"Throw {words.plural(len(letters), 'dead letter')} away for good?")
     outcomes = _run(run(project, homes, letters), len(letters), "purging")
     gone = [outcome for outcome in outcomes if outcome.status == "deleted"]

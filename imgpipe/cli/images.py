@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 Paths = Annotated[
-    list[str] | None, typer.Argument(metavar="PATH…", help="Files, folders and globs.")
+    list[str] | None, typer.Argument(metavar="PATH", help="Files, folders and globs.")
 ]
 Key = Annotated[str, typer.Argument(help="The image's key, with or without the pipeline's prefix.")]
 

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="The embedded cloud: AWS's services on this machine.", no_args_is_help=True
     )
-    app.add_typer(group, name="local")
+    app.add_typer(group, name="local", rich_help_panel="On this machine")
     for command in (start, stop, status, reset, env):
         group.command()(command)
     local_mail.register(group)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imgpipe.local.mailbox import Confirmation, Mail
 
 Number = typer.Argument(metavar="N", help="The number in the list.")
-Address = typer.Argument(None, metavar="[ADDRESS]", help="Only this address.")
+Address = typer.Argument(None, metavar="ADDRESS", help="Only this address.")
 All = typer.Option(False, "--all", help="Every address.")
 
 
@@ -120,9 +120,11 @@ def _folder(file: Path) -> Path:
 
 
 def _letter(letter: Mail) -> dict[str, Any]:
+    from imgpipe.operate.times import iso
+
     return {
         "number": letter.number,
-        "at": letter.at,
+        "at": iso(letter.at),
         "kind": letter.kind,
         "from": letter.sender,
         "to": letter.to,

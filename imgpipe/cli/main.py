@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 
@@ -37,7 +38,18 @@ def build_app() -> typer.Typer:
 
     for group in GROUPS:
         importlib.import_module(f"imgpipe.cli.{group}").register(app)
+    _unwrap(app)
     return app
+
+
+def _unwrap(app: typer.Typer) -> None:
+    """Let a terminal wrap each paragraph of a command's help: typer keeps the line breaks of the source."""
+    for command in app.registered_commands:
+        paragraphs = inspect.cleandoc(command.help or command.callback.__doc__ or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in app.registered_groups:
+        if group.typer_instance:
+            _unwrap(group.typer_instance)
 
 
 def main() -> None:

@@ -13,9 +13,15 @@ from imgpipe import errors
 from imgpipe.cli import options, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.cli.views.watch import Chart
     from imgpipe.operate.project import Project
+    from imgpipe.operate.watch import Sample
 
 PANEL = "Watch and mend"
+LEFT_BEHIND = 20
+"""Lines of the chart that stays in the terminal after `watch`."""
 LogFile = Annotated[
     Path, typer.Option("--file", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False)
 ]
@@ -83,20 +89,32 @@ def watch(
             )
             sys.stdout.flush()
         return
+    _draw(view.Chart(_title(project), interval_s), coming)
+
+
+def _draw(chart: Chart, coming: Iterator[Sample]) -> None:
+    """Redraw the chart on a screen of its own until Ctrl-C, the usual end; then leave the last one behind."""
     from rich.live import Live
 
-    chart = view.Chart(_title(project), interval_s)
     console = render.out()
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        for sample in coming:
-            chart.add(sample)
-            live.update(chart.page(console.width, console.height), refresh=True)
+    ended = False
+    try:
+        with Live(console=console, auto_refresh=False, screen=True) as live:
+            for sample in coming:
+                chart.add(sample)
+                live.update(chart.page(console.width, console.height), refresh=True)
+    except KeyboardInterrupt:
+        ended = True
+    if chart.begun:
+        console.print(chart.page(console.width, min(console.height - 1, LEFT_BEHIND), ended=True))
+    if ended:
+        raise typer.Exit(errors.INTERRUPTED)
 
 
 def logs(
     step: Annotated[
         str | None,
-        typer.Argument(metavar="[STEP]", help="A step or function; all of them otherwise."),
+        typer.Argument(metavar="STEP", help="A step or function; all of them otherwise."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is logged next.")
@@ -147,12 +165,14 @@ def logs(
     colours, width = view.Colours(), max(len(branch.name) for branch in functions)
     read = verb.follow if follow else verb.since
     lines = read(project, functions, start, wanted)
-    nothing = True
+    nothing, terminal = True, render.out()
     for line in up.over(project, lines):
         nothing = False
         if json:
             sys.stdout.write(view.line_json(line) + "\n")
             sys.stdout.flush()
+        elif terminal.is_terminal:
+            terminal.print(view.block(line, colours, width, terminal.width))
         else:
             words.line(view.line(line, colours, width))
             sys.stdout.flush()

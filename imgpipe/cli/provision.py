@@ -35,7 +35,7 @@ Check = Annotated[bool, typer.Option("--check", help="Exit with 3 if anything wo
 DeleteData = Annotated[
     bool, typer.Option("--delete-data", help="Delete the photographs and the rows too.")
 ]
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this one.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Print the bare value, for scripts.")]
 
 

@@ -202,6 +202,7 @@ class _Worker:
                 "settings_hash": self.settings.settings_hash,
                 "code_hash": job.code_hash,
                 "first_seen": job.message.sent_at or log.now(),
+                "receives": str(job.message.receives),  # the tenth: SQS takes no more
             },
         )
         self.store.send(self.settings.rejected_queue_url, [letter])

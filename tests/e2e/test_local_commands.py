@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,7 @@ def test_mail_is_listed_shown_and_confirmed(shell: Shell) -> None:
         sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
 
     letters = json.loads(shell("mail", "--json"))
+    assert all(re.fullmatch(r"[\d-]+T[\d:]+\.\d{3}Z", letter["at"]) for letter in letters)
     assert [(it["number"], it["to"], it["kind"]) for it in letters] == [
         (1, "ada@example.com", "confirm"),
         (2, "bob@example.com", "confirm"),

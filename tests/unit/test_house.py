@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,28 @@ def test_every_command_explains_itself() -> None:
     root = typer.main.get_command(build_app())
     silent = [name for name, command in root.commands.items() if not (command.help or "").strip()]  # type: ignore[attr-defined]
     assert silent == []
+
+
+def test_help_leaves_breaking_lines_to_the_terminal() -> None:
+    import typer
+
+    from imgpipe.cli.main import build_app
+
+    def broken(command: Any) -> list[str]:
+        below = getattr(command, "commands", {}).values()
+        own = [str(command.name)] if "\n" in (command.help or "").replace("\n\n", "") else []
+        return own + [name for each in below for name in broken(each)]
+
+    assert broken(typer.main.get_command(build_app())) == []
+
+
+def test_every_command_has_a_panel_of_its_kind() -> None:
+    import typer
+
+    from imgpipe.cli.main import build_app
+
+    root: Any = typer.main.get_command(build_app())
+    assert [name for name, it in root.commands.items() if not it.rich_help_panel] == []
 
 
 def test_module_and_script_are_the_same_command() -> None:

@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
 from imgpipe.cli import images
 from imgpipe.cli.views import dlq, logs, metadata, upload, watch, words
 from imgpipe.cli.views import status as status_view
+from imgpipe.cli.views.fitting import fitted, shares
 from imgpipe.cli.views.json_list import JsonList
 from imgpipe.operate.dlq import queues
 from imgpipe.operate.dlq.letters import decode
@@ -278,3 +281,73 @@ def test_status_names_a_disk_that_takes_no_more_first() -> None:
     first = judge(full).faults[0]
     assert first.what.startswith("the embedded cloud: no space left on the disk that holds /data")
     assert "free some space" in first.hint
+
+
+def test_no_table_breaks_a_word_where_a_key_can_give_way() -> None:
+    told = row(status="rejected", error={"class": "Rejected", "reason": "unsupported_format"})
+    told = {**told, "key": "incoming/" + "a-long-name-" * 8, "reason": "unsupported_format"}
+    [page] = metadata.pages([told], 80)
+    text = shown(fitted(page, 80), width=80)
+    assert widest(text) <= 80
+    assert "unsupported_format" in text
+    assert "rejected" in text
+
+
+def test_a_table_that_fits_is_left_alone() -> None:
+    made = words.table("key", "why", folds=("key", "why"))
+    made.add_row("incoming/a.jpg", "no such thing")
+    fitted(made, 80)
+    assert [column.width for column in made.columns] == [None, None]
+
+
+@given(
+    columns=st.lists(st.tuples(st.integers(1, 20), st.integers(0, 60)), min_size=1, max_size=8),
+    spare=st.integers(0, 100),
+)
+def test_columns_share_what_room_there_is(columns: list[tuple[int, int]], spare: int) -> None:
+    least = [few for few, _ in columns]
+    wanted = [few + more for few, more in columns]
+    room = sum(least) + spare
+    given_ = shares(least, wanted, room)
+    assert sum(given_) == min(room, sum(wanted))
+    assert all(few <= got <= most for few, got, most in zip(least, given_, wanted, strict=True))
+
+
+def test_a_narrow_terminal_gets_log_lines_without_ids() -> None:
+    def brief(text: str) -> str:
+        return shown(logs.block(Line(NOW, "thumbs", text, "1"), logs.Colours(), 6, 90), width=90)
+
+    uuid = "d30afa7b-980a-4412-adb6-f2f3270e13c8"
+    report = (
+        f"REPORT RequestId: {uuid}\tDuration: 21.33 ms\tBilled Duration: 22 ms\t"
+        "Memory Size: 1769 MB\tMax Memory Used: 62 MB\tInit Duration: 147.64 ms\tStatus: timeout"
+    )
+    assert "REPORT d30afa7b  21 ms, 148 ms to begin, 62 of 1769 MB  Status: timeout" in brief(
+        report
+    )
+    assert brief(f"START RequestId: {uuid} Version: $LATEST").rstrip().endswith("START d30afa7b")
+    told = brief(json.dumps({"event": "failed", "message": "broken " * 20, "message_id": uuid}))
+    assert uuid not in told
+    assert widest(told) <= 90
+    assert all(line.startswith(" " * 20) for line in told.splitlines()[1:] if line.strip())
+
+
+def test_log_lines_of_another_day_have_a_date() -> None:
+    long_ago = datetime(2020, 2, 29, 12, 0, tzinfo=UTC)
+    text = shown(
+        logs.block(Line(long_ago, "thumbs", "hello", "1"), logs.Colours(), 6, 200), width=200
+    )
+    assert f"{long_ago.astimezone():%Y-%m-%d %H:%M:%S}.000" in text
+
+
+def test_queues_that_are_all_empty_need_no_chart() -> None:
+    chart = watch.Chart("studio · local", 1.0)
+    assert not chart.begun
+    chart.add(Sample(NOW, {"enhance": 0}, {"enhance": 0}, 0))
+    text = shown(chart.page(80, 24))
+    assert "all empty since" in text
+    assert "┤" not in text
+    chart.add(Sample(NOW, {"enhance": 3}, {"enhance": 1}, 0))
+    text = shown(chart.page(80, 24))
+    assert "┤" in text
+    assert len(text.splitlines()) <= 24

@@ -24,7 +24,7 @@ ID_SHOWN = 8
 
 
 def table(letters: Sequence[Letter], width: int) -> Table:
-    """Return letters as a table; where there is room, with the queue and the receives."""
+    """Return letters as a table; where there is room, with the queue and the attempts."""
     if width >= 120:
         return _wide(letters)
     made = words.table(
@@ -43,8 +43,8 @@ def table(letters: Sequence[Letter], width: int) -> Table:
 
 
 def _wide(letters: Sequence[Letter]) -> Table:
-    columns = ("id", "queue", "step", "key", "error", "reason", "since", "kept for", "receives")
-    made = words.table(*columns, right=("receives",), folds=("step", "key", "reason"))
+    columns = ("id", "queue", "step", "key", "error", "reason", "since", "kept for", "attempts")
+    made = words.table(*columns, right=("attempts",), folds=("step", "key", "reason"))
     for letter in letters:
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
@@ -55,7 +55,7 @@ def _wide(letters: Sequence[Letter]) -> Table:
             render.safe(letter.reason),
             words.short_time(letter.first_seen),
             _kept(letter),
-            str(letter.receives),
+            str(letter.receives or "-"),
         )
     return made
 
@@ -104,7 +104,7 @@ def _lines(letter: Letter, route: Route) -> dict[str, str]:
         "message": render.safe(letter.message),
         "first seen": f"{words.short_time(letter.first_seen)} ({words.ago(letter.first_seen)})",
         "kept until": f"{words.short_time(letter.expires)} ({words.ago(letter.expires)})",
-        "receives": str(letter.receives),
+        "attempts": str(letter.receives or ""),
         "came from": letter.kind,
         "goes to": render.safe(way),
         "code": render.safe(letter.code_hash),

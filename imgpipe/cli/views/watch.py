@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
+from imgpipe.cli.views import words
 from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
@@ -38,19 +39,25 @@ class Chart:
     def add(self, sample: Sample) -> None:
         self._samples.append(sample)
 
-    def page(self, width: int, height: int) -> Group:
-        """Return the chart and its legend, fitting the terminal."""
+    @property
+    def begun(self) -> bool:
+        return bool(self._samples)
+
+    def page(self, width: int, height: int, *, ended: bool = False) -> Group:
+        """Return the chart and its legend, fitting the terminal. Queues that are all empty need no chart."""
         from rich.console import Group
 
         latest = self._samples[-1]
         colours = dict(
             zip(latest.depths, _COLOURS * (len(latest.depths) // len(_COLOURS) + 1), strict=False)
         )
-        room = max(8, height - len(colours) - 6)
+        room = max(8, height - len(colours) - 5)
         dead = f"[red]{latest.dead:,} dead letters[/]" if latest.dead else "[dim]no dead letters[/]"
-        head = (
-            f"[bold]{render.safe(self._title)}[/]  messages in queues  {dead}  [dim]Ctrl-C ends[/]"
-        )
+        way_out = "" if ended else "  [dim]Ctrl-C ends[/]"
+        head = f"[bold]{render.safe(self._title)}[/]  messages in queues  {dead}{way_out}"
+        if not any(any(sample.depths.values()) for sample in self._samples):
+            since = words.short_time(self._samples[0].at)
+            return Group(head, f"[dim]all empty since {since}[/]", "", self._legend(colours))
         return Group(head, self._chart(width, room, colours), self._legend(colours))
 
     def _chart(self, width: int, height: int, colours: Mapping[str, str]) -> Text:

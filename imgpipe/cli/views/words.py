@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+from imgpipe.cli.views.fitting import fitted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -81,7 +82,7 @@ def put(*parts: RenderableType) -> None:
         console.width = PIPE_WIDTH
     try:
         for part in parts:
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(fitted(part, console.width), soft_wrap=isinstance(part, str))
     finally:
         console.width = before
 

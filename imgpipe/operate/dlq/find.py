@@ -2,8 +2,8 @@
 
 SQS has no way to look: a reader must receive, which hides a message for a while. Each is hidden
 only as long as it takes to read the queue through, and shown again at once at the end, also when
-the reader is interrupted; killed, the letters come back by themselves. Looking raises a letter's
-receive count, which nothing acts upon here.
+the reader is interrupted; killed, the letters come back by themselves. Looking raises SQS's count
+of receives, so what is shown is the attempts of the step instead (`Letter.receives`).
 """
 
 from __future__ import annotations

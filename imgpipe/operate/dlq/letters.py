@@ -27,7 +27,10 @@ _MAX_ENVELOPES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """A dead-letter queue: its short name, its URL, how long it keeps a letter, and whose letters it holds."""
+    """A dead-letter queue: its short name, its URL, how long it keeps a letter, and whose letters it holds.
+
+    `max_receives`: after how many failed attempts SQS moves a message of its branch here; 0 where nothing does.
+    """
 
     name: str
     url: str
@@ -35,11 +38,15 @@ class Home:
     branch: str | None = None
     steps: tuple[str, ...] = ()
     holds_rejected: bool = False
+    max_receives: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A message that failed for good. `error` is a class of failure, `reason` says more; both may be unknown yet."""
+    """A message that failed for good. `error` is a class of failure, `reason` says more; both may be unknown yet.
+
+    `receives` counts the attempts of the step that failed: not SQS's own count, which goes up whenever somebody looks.
+    """
 
     id: str
     queue: str
@@ -97,7 +104,7 @@ def decode(home: Home, message: Mapping[str, Any]) -> Letter:
         "version_id": version_id,
         "first_seen": sent,
         "expires": sent + timedelta(seconds=home.retention_s),
-        "receives": int(system.get("ApproximateReceiveCount", 0)),
+        "receives": _attempts(home, kind, words, document),
         "body": message["Body"],
         "attributes": given,
         "names": frozenset({message["MessageId"], *_names(document)}),
@@ -116,6 +123,19 @@ def _kind(home: Home, words: Mapping[str, str], document: Mapping[str, Any]) -> 
     if "requestPayload" in document and "requestContext" in document:
         return "invocation"
     return "subscription" if "ErrorCode" in words else "queue"
+
+
+def _attempts(home: Home, kind: Kind, words: Mapping[str, str], document: Mapping[str, Any]) -> int:
+    """Return how often the step tried; 0 when it never got the message."""
+    match kind:
+        case "rejected":
+            return int(words["receives"]) if words.get("receives", "").isdecimal() else 1
+        case "invocation":
+            return int(document["requestContext"].get("approximateInvokeCount") or 0)
+        case "subscription":
+            return 0
+        case "queue":
+            return home.max_receives
 
 
 def _told(kind: Kind, words: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:

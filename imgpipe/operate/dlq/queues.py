@@ -31,6 +31,7 @@ def branch_of(graph: Graph, name: str | None) -> Branch | None:
 
 def _home(graph: Graph, full: str, owner: Branch | None) -> Home:
     shorts = {name: short for short, name in graph.queues.items()}
+    fed_by = [queue.max_receives for queue in graph.of(Queue) if queue.dlq == full]
     kept = {queue.name: queue.retention_s for queue in graph.of(Queue)}
     return Home(
         name=shorts.get(full, full),
@@ -39,4 +40,5 @@ def _home(graph: Graph, full: str, owner: Branch | None) -> Home:
         branch=owner.name if owner else None,
         steps=owner.steps if owner else (),
         holds_rejected=full == graph.rejected_queue,
+        max_receives=max(fed_by, default=0),
     )
