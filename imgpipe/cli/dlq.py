@@ -156,13 +156,14 @@ def purge(
     """Throw dead letters away for good: all or by id, step, error, key, queue. Asks first."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
+    from imgpipe.cli.views.fitting import fitted
     from imgpipe.operate.dlq.mover import purge as run
 
     project, choice = _open(file, env, tuple(ids or ()), step, error, key, queue)
     letters, homes = _find(project, choice)
     if letters and not yes:
         width = render.err().width
-        render.err().print(words.fitted(view.table(letters, width), width))
+        render.err().print(fitted(view.table(letters, width), width))
         _confirm(f"Throw {words.plural(len(letters), 'dead letter')} away for good?")
     outcomes = _run(run(project, homes, letters), len(letters), "purging")
     gone = [outcome for outcome in outcomes if outcome.status == "deleted"]
