@@ -267,7 +267,7 @@ def test_following_shows_each_event_once_though_it_asks_again_for_the_last_secon
         project.cloud.made["logs"] = Pages(next(rounds))  # type: ignore[attr-defined]
 
     coming = logs.follow(
-        project, project.graph.branches[:1], datetime.fromtimestamp(0, UTC), next_round
+        project, project.graph.branches[:1], datetime.fromtimestamp(0, UTC), sleep=next_round
     )
     assert [line.text for line in islice(coming, 4)] == ["a", "b", "c", "late"]
 
