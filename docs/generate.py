@@ -67,6 +67,7 @@ SECTIONS = {
     "Uploads": "uploads",
     "UploadLimits": "uploads.limits",
     "Step": "steps.NAME",
+    "Gps": "steps.NAME.gps",
     "Variant": "steps.NAME.variants.NAME",
     "Notify": "notify",
     "Notice": "notify.KIND",

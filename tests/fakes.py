@@ -20,7 +20,7 @@ from imgpipe.runtime.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imgpipe.runtime.store import Outgoing
+    from imgpipe.runtime.store import Label, Outgoing
 
 
 class BrokenError(Exception):
@@ -63,6 +63,8 @@ class FakeStore:
     queues: dict[str, list[Outgoing]] = field(default_factory=lambda: defaultdict(list))
     published: list[Published] = field(default_factory=list)
     items: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    labelled: list[Label] = field(default_factory=list)  # what the model recognises in any picture
+    shown: list[bytes] = field(default_factory=list)  # the pictures that it was shown
     hidden: dict[str, int] = field(default_factory=dict)  # by receipt, for so many seconds
     calls: list[str] = field(default_factory=list)
     lose_races: bool = False  # every conditional write finds that another was faster
@@ -128,6 +130,11 @@ class FakeStore:
     ) -> None:
         self._called(f"publish:{topic_arn}")
         self.published.append(Published(topic_arn, message, dict(attributes), subject))
+
+    def labels(self, image: bytes) -> list[Label]:
+        self._called("labels")
+        self.shown.append(image)
+        return list(self.labelled)
 
     def get_item(self, table: str, pk: str, sk: str) -> dict[str, Any] | None:
         self._called("get_item")

@@ -57,8 +57,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "variants": "The pictures that are made; a variant's name is its folder.",
         "filters": "What is done to them, in order: a name, or a name with its value.",
         "exif": "Keep the camera's notes in the row.",
-        "gps": "What becomes of the place: dropped, rounded to a kilometre, or kept.",
-        "palette": "How many main colours are kept in the row.",
+        "gps": "What becomes of the place: `drop`, `round` to a kilometre, 0 to 4 decimals of a "
+        "degree, or `keep`; for row and outputs together or apart.",
+        "palette": "How many main colours are kept in the row, with their average and a BlurHash.",
+        "tags": "Words for the picture: basic computes them from measures, which are kept too; "
+        "rekognition has AWS add what it recognises.",
         "lambda": "A folder in lambdas/ with code of your own, or settings for this step alone.",
     },
     "Variant": {
@@ -69,6 +72,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "format": "The file format.",
         "quality": "Of the encoder, for jpeg and webp.",
         "background": "What shows where the original is transparent, or beside it.",
+        "metadata": "What is kept of the original's EXIF: nothing, artist and copyright, or the "
+        "camera's notes too; the place as `gps` says.",
+    },
+    "Gps": {
+        "row": "In the table.",
+        "outputs": "In the variants that have `metadata: all`.",
     },
     "StepLambda": {"source": "The folder in lambdas/ with the handler.", **_RUNNING},
     "LambdaDefaults": {**_RUNNING, "architecture": "The processor that functions run on in AWS."},

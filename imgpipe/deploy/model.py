@@ -133,6 +133,26 @@ def _colour(text: str) -> str:
     return text.lower()
 
 
+def _place(value: object) -> object:
+    if value in ("drop", "round", "keep") or _is_decimals(value):
+        return value
+    raise ValueError(
+        f"{shown(value)} is no policy; known are `drop`, `round` and `keep`, or how many decimals "
+        "of a degree are told, 0 to 4"
+    )
+
+
+def _is_decimals(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 4
+
+
+def _places(value: object) -> object:
+    """Return the mapping form of `gps`: one word stands for the row and for the outputs."""
+    if isinstance(value, Mapping | Gps):
+        return value
+    return {"row": _place(value), "outputs": value}
+
+
 def _filter(item: object) -> object:
     """Return the mapping form of a filter: `autocontrast` is `{autocontrast: true}`, its own
     default.
@@ -173,6 +193,18 @@ Colour = Annotated[
     str,
     AfterValidator(_colour),
     WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"}),
+]
+Place = Annotated[
+    str | int,
+    BeforeValidator(_place),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["drop", "round", "keep"]},
+                {"type": "integer", "minimum": 0, "maximum": 4},
+            ]
+        }
+    ),
 ]
 Filter = Annotated[
     Mapping[str, Any],
@@ -230,6 +262,14 @@ class Variant(Section):
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     quality: Quality = 80
     background: Colour = "#ffffff"
+    metadata: Literal["strip", "copyright", "all"] = "strip"
+
+
+class Gps(Section):
+    """What becomes of the place where a picture was taken."""
+
+    row: Place = "drop"
+    outputs: Place = "drop"
 
 
 class StepLambda(Section):
@@ -281,8 +321,9 @@ class Step(Section):
     variants: Mapping[Name, Variant] = Field(default_factory=dict)
     filters: tuple[Filter, ...] = ()
     exif: Yes = False
-    gps: Literal["drop", "round", "keep"] = "drop"
+    gps: Annotated[Gps, BeforeValidator(_places)] = Gps()
     palette: Colours = 0
+    tags: Literal["none", "basic", "rekognition"] = "none"
     lambda_: Annotated[StepLambda, BeforeValidator(_lambda)] = Field(
         default=StepLambda(), alias="lambda"
     )

@@ -164,6 +164,11 @@ def read_uploads(bucket_arn: str, prefix: str) -> list[Statement]:
     ]
 
 
+def name_labels() -> Statement:
+    """Have Rekognition name what a picture shows. The action knows no resources but models of one's own."""
+    return allow("Label", ["rekognition:DetectLabels"], ["*"])
+
+
 def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
     return allow(
         "WriteVariants", ["s3:PutObject"], [f"{bucket_arn}/{folder}/*" for folder in folders]

@@ -33,6 +33,7 @@ PLACEHOLDER_DOMAINS = (
     "localhost",
 )
 """Domains that are nobody's (RFC 2606): an address there is a placeholder."""
+WITH_METADATA = frozenset({"jpeg", "png", "webp", "avif"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def something_to_do(context: Context) -> Iterator[Finding]:
         if step.on == "created" and not makes and not step.lambda_.source:
             yield Finding(
                 _step(name),
-                f"`{name}` does nothing: give it `variants`, `exif` or `palette`",
+                f"`{name}` does nothing: give it `variants`, `exif`, `palette` or `tags`",
                 True,
             )
         if step.on == "removed" and makes:
@@ -224,12 +225,48 @@ def _filter_refusal(name: str, value: object) -> str:
 
 def facts(context: Context) -> Iterator[Finding]:
     for name, step in context.spec.steps.items():
-        if "gps" in step.model_fields_set and not step.exif:
+        if "gps" not in step.model_fields_set:
+            continue
+        if not step.exif and not steps.keeps_all(step):
             yield Finding(
                 _step(name, "gps"),
-                "`gps` says what becomes of a position in EXIF: add `exif: true`",
+                "`gps` says what becomes of a position in EXIF: add `exif: true` to have it in the "
+                "row, or `metadata: all` to a variant",
                 True,
             )
+        elif step.gps.outputs not in ("drop", step.gps.row) and not steps.keeps_all(step):
+            yield Finding(
+                _step(name, "gps", "outputs"),
+                "no variant of this step carries EXIF: give one `metadata: all`",
+                True,
+            )
+        elif step.gps.row not in ("drop", step.gps.outputs) and not step.exif:
+            yield Finding(
+                _step(name, "gps", "row"),
+                "a place comes to the row with `exif: true`: add it",
+                True,
+            )
+
+
+def tags(context: Context) -> Iterator[Finding]:
+    """Rekognition is a service of AWS that the embedded cloud hasn't."""
+    for name, step in context.spec.steps.items():
+        if step.tags == "rekognition" and context.environment == LOCAL:
+            yield Finding(
+                _step(name, "tags"),
+                "the embedded cloud has no Rekognition; write here "
+                f"`environments: {{{LOCAL}: {{steps: {{{name}: {{tags: basic}}}}}}}}`",
+            )
+
+
+def kept_metadata(context: Context) -> Iterator[Finding]:
+    for name, step in context.spec.steps.items():
+        for variant, made in step.variants.items():
+            if made.metadata != "strip" and made.format not in WITH_METADATA:
+                yield Finding(
+                    _step(name, "variants", variant, "metadata"),
+                    f"a {made.format} can't carry EXIF; leave `metadata` out",
+                )
 
 
 def queue_times(context: Context) -> Iterator[Finding]:
@@ -386,6 +423,8 @@ RULES: tuple[Rule, ...] = (
     variants,
     filters,
     facts,
+    tags,
+    kept_metadata,
     queue_times,
     concurrency,
     lambda_folders,

@@ -32,6 +32,11 @@ def document() -> Node:
         "description": WORDS["Step"]["lambda"],
         "anyOf": [{"type": "string"}, {"$ref": "#/$defs/StepLambda"}],
     }
+    definitions["Step"]["properties"]["gps"] = {
+        "description": WORDS["Step"]["gps"],
+        "anyOf": [*definitions["Gps"]["properties"]["row"]["anyOf"], {"$ref": "#/$defs/Gps"}],
+        "default": "drop",
+    }
     for name in list(definitions):
         definitions[f"{name}Override"] = _partial(definitions[name])
     environment = definitions["Environment"]["properties"]

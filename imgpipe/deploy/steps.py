@@ -17,7 +17,7 @@ from imgpipe.deploy.resources import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda
+    from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda, Variant
 
 HASH_LENGTH = 12
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
@@ -58,16 +58,36 @@ def settings(step: Step) -> dict[str, Any]:
     """Return the normal form of what `step` does: what its function gets, and is hashed."""
     made: dict[str, Any] = {}
     if step.variants:
-        made["variants"] = {
-            name: variant.model_dump(exclude_none=True) for name, variant in step.variants.items()
-        }
+        made["variants"] = {name: _variant(variant) for name, variant in step.variants.items()}
     if step.filters:
         made["filters"] = [dict(item) for item in step.filters]
     if step.exif:
-        made |= {"exif": True, "gps": step.gps}
+        made["exif"] = True
+    if step.exif or keeps_all(step):
+        made["gps"] = _gps(step)
     if step.palette:
         made["palette"] = step.palette
+    if step.tags != "none":
+        made["tags"] = step.tags
     return made
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    """Return a variant's settings; `metadata` only where it keeps some, as it came later."""
+    left_out = {"metadata"} if variant.metadata == "strip" else set()
+    return variant.model_dump(exclude_none=True, exclude=left_out)
+
+
+def keeps_all(step: Step) -> bool:
+    """Say whether a variant of `step` carries the camera's notes, and so may carry the place."""
+    return any(variant.metadata == "all" for variant in step.variants.values())
+
+
+def _gps(step: Step) -> str | int | dict[str, str | int]:
+    """Return what becomes of the place; what there is no place for in row or outputs is dropped."""
+    row = step.gps.row if step.exif else "drop"
+    outputs = step.gps.outputs if keeps_all(step) else "drop"
+    return row if row == outputs else {"row": row, "outputs": outputs}
 
 
 def digest(document: Any) -> str:

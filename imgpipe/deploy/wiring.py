@@ -142,9 +142,11 @@ def _image_statements(build: Build, group: Group) -> tuple[Statement, ...]:
     written = (
         [policies.write_variants(build.bucket_arn("variants"), list(folders))] if folders else []
     )
+    asked = any(step.tags == "rekognition" for step in group.steps.values())
     return (
         *policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix),
         *written,
+        *([policies.name_labels()] if asked else []),
         policies.send("Report", [build.queue_arn(RESULTS), build.queue_arn(REJECTED)]),
     )
 

@@ -8,9 +8,6 @@ from imgpipe.deploy import schema
 from imgpipe.deploy.problems import Finding, YamlPath, did_you_mean, listed
 from imgpipe.deploy.units import shown
 
-FUTURE = ("tags",)
-"""Keys of the design that nothing serves yet."""
-
 _EXPECTED = {
     "mapping_type": "settings of its own, as `name: value`",
     "model_type": "settings of its own, as `name: value`",
@@ -27,8 +24,6 @@ def finding(error: Any) -> Finding:
     path: YamlPath = tuple(error["loc"])
     if path and path[-1] == "[key]":
         return Finding(path[:-1], _text(error, path[:-1]), at_key=True)
-    if error["type"] == "extra_forbidden" and path[-1] in FUTURE:
-        return Finding(path, f"`{path[-1]}` isn't supported yet; leave it out", at_key=True)
     if error["type"] == "extra_forbidden":
         known = schema.known_keys(path[:-1])
         return Finding(

@@ -47,10 +47,12 @@ class Made:
 
     A variant's name is the folder that it is stored in: one that pipeline.yaml declares for the step,
     or the step's own name. The function may write nowhere else.
+    `preview` is a JPEG for a model to name what it shows (`tags: rekognition`); it is stored nowhere.
     """
 
     variants: Mapping[str, Picture] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    preview: bytes = field(default=b"", repr=False)
 
 
 Make = Callable[[bytes, Mapping[str, Mapping[str, Any]], Limits], Mapping[str, Made]]

@@ -21,7 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime import batch, events, log, results
+from imgpipe.runtime import batch, events, labels, log, results
 from imgpipe.runtime.errors import Malformed, Reason, Rejected
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
@@ -175,7 +175,7 @@ class _Worker:
                 for variant, picture in product.variants.items()
             }
             ms = _ms_since(started)
-            facts = dict(product.facts)
+            facts = labels.facts(product, self.store)
             done.append(job.result(step, "done", log.now(), ms=ms, outputs=outputs, facts=facts))
         return done
 

@@ -27,6 +27,10 @@ MESSAGE_BYTES = 262_144
 """Kept below the oldest limit of SQS and SNS for a whole batch, which emulators and small queues
 still have.
 """
+MAX_LABELS = 20
+MIN_CONFIDENCE = 70.0
+"""Percent. Rekognition's own default is 55, where it errs often."""
+_UNREADABLE = frozenset({"InvalidImageFormatException", "ImageTooLargeException"})
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound", "MethodNotAllowed", "405"})
 
 
@@ -56,6 +60,14 @@ class Outgoing:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Something that a model recognised, and how sure it is in percent."""
+
+    name: str
+    confidence: float
+
+
 class Store(Protocol):
     """What the runtime needs of a cloud. Every method raises some exception when it didn't work."""
 
@@ -80,6 +92,10 @@ class Store(Protocol):
     def publish(
         self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
     ) -> None: ...
+    def labels(self, image: bytes) -> list[Label]:
+        """Return what a model recognises in a JPEG, the surest first; nothing if it can't read it."""
+        ...
+
     def get_item(self, table: str, pk: str, sk: str) -> dict[str, Any] | None: ...
     def put_item(self, table: str, item: Mapping[str, Any], *, rev: int | None) -> bool:
         """Write `item` if the stored one has revision `rev` (None:
@@ -203,6 +219,20 @@ class AwsStore:
         self._client("sns").publish(
             TopicArn=topic_arn, Message=message, MessageAttributes=_attributes(attributes), **extra
         )
+
+    def labels(self, image: bytes) -> list[Label]:
+        try:
+            answer = self._client("rekognition").detect_labels(
+                Image={"Bytes": image}, MaxLabels=MAX_LABELS, MinConfidence=MIN_CONFIDENCE
+            )
+        except Exception as error:
+            if _code(error) in _UNREADABLE:
+                return []
+            raise
+        return [
+            Label(str(label["Name"]), float(label["Confidence"]))
+            for label in answer.get("Labels", ())
+        ]
 
     def get_item(self, table: str, pk: str, sk: str) -> dict[str, Any] | None:
         answer = self._client("dynamodb").get_item(

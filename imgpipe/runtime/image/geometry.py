@@ -35,10 +35,12 @@ class Variant:
     format: str = "jpeg"
     quality: int = 80
     background: str = "#ffffff"
+    exif: bytes = b""  # what is kept of the original's: not a setting
 
     @classmethod
-    def of(cls, name: str, settings: Mapping[str, Any]) -> Variant:
+    def of(cls, name: str, settings: Mapping[str, Any], exif: bytes = b"") -> Variant:
         given = {field: settings.get(field) for field in cls.__slots__ if field != "name"}
+        given["exif"] = exif
         return cls(
             name=name, **{field: value for field, value in given.items() if value is not None}
         )

@@ -34,14 +34,17 @@ def make(data: bytes, wanted: Mapping[str, Settings], limits: Limits) -> dict[st
     """
     with calm(data):
         try:
-            return _made(open_image(data, limits), wanted, limits)
+            return _made(open_image(data, limits), data, wanted, limits)
         except Rejected as refusal:
             raise explained(refusal, data, limits.max_pixels) from refusal
 
 
-def _made(opened: Opened, wanted: Mapping[str, Settings], limits: Limits) -> dict[str, Made]:
-    placed = {step: _placed(settings, opened.size) for step, settings in wanted.items()}
-    sample = Variant(name="", width=facts.SAMPLE_SIDE, height=facts.SAMPLE_SIDE)
+def _made(
+    opened: Opened, data: bytes, wanted: Mapping[str, Settings], limits: Limits
+) -> dict[str, Made]:
+    placed = {step: _placed(settings, opened) for step, settings in wanted.items()}
+    side = facts.side(wanted.values())
+    sample = Variant(name="", width=side, height=side)
     everything = [
         place(sample, opened.size),
         *(each for some in placed.values() for _, each in some),
@@ -54,16 +57,30 @@ def _made(opened: Opened, wanted: Mapping[str, Settings], limits: Limits) -> dic
             variants=shared[step]
             if step in plain
             else _filtered(base, settings, placed[step], opened.size),
-            facts=facts.of(opened, base, settings),
+            facts=facts.of(opened, base, settings, data),
+            preview=facts.preview(base) if settings.get("tags") == "rekognition" else b"",
         )
         for step, settings in wanted.items()
     }
 
 
-def _placed(settings: Settings, size: Size) -> Placed:
+def _placed(settings: Settings, opened: Opened) -> Placed:
     declared = settings.get("variants") or {}
-    variants = [Variant.of(name, chosen or {}) for name, chosen in declared.items()]
-    return [(variant, place(variant, size)) for variant in variants]
+    variants = [
+        Variant.of(name, chosen or {}, _kept(opened, settings, chosen or {}))
+        for name, chosen in declared.items()
+    ]
+    return [(variant, place(variant, opened.size)) for variant in variants]
+
+
+def _kept(opened: Opened, settings: Settings, chosen: Mapping[str, Any]) -> bytes:
+    """Return the EXIF that a variant keeps: none, unless it asks."""
+    metadata = str(chosen.get("metadata") or "strip")
+    if metadata == "strip":
+        return b""
+    from imgpipe.runtime.image.facts import kept, place
+
+    return kept.exif_for(opened.im, metadata, place.policy(settings, "outputs"))
 
 
 def _filters(settings: Settings) -> Sequence[Mapping[str, Any]]:

@@ -311,10 +311,12 @@ STORE_ACTIONS = {
     "publish": {"sns:Publish"},
     "get_item": {"dynamodb:GetItem"},
     "put_item": {"dynamodb:PutItem"},
+    "labels": {"rekognition:DetectLabels"},
 }
 CALLS = {
     *("get_object", "head_object", "put_object", "delete_objects", "send_message_batch"),
     *("publish", "get_item", "put_item", "change_message_visibility_batch"),
+    "detect_labels",
 }
 PLUMBING = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "s3:ListBucket"),
@@ -334,6 +336,24 @@ def test_a_role_allows_exactly_what_its_code_calls(branch: str, module: str) -> 
     called = re.findall(r"\bstore\.(\w+)\(", "".join(texts))
     wanted = set().union(*(STORE_ACTIONS[method] for method in called))
     assert set(allowed(STUDIO, branch)) - PLUMBING == wanted
+
+
+@pytest.mark.capability("S2-5")
+def test_only_the_function_that_asks_a_model_may_do_so() -> None:
+    prod = "environments: {prod: {region: eu-west-1}}\n"
+    plain = SMALLEST + "  facts: {tags: basic}\n" + prod
+    asking = SMALLEST + "  facts: {tags: rekognition}\n" + prod
+    text = (RUNTIME / "labels.py").read_text()
+    (called,) = re.findall(r"\bstore\.(\w+)\(", text)
+    for declared, expected in ((plain, set()), (asking, {"facts"})):
+        graph = build(declare(declared, "prod"), "prod")
+        may = {
+            role.name.split("-")[2]
+            for role in graph.of(r.Role)
+            for statement in statements(role.policy)
+            if STORE_ACTIONS[called] & set(listed(statement["Action"]))
+        }
+        assert may == expected
 
 
 def test_a_direct_functions_role_also_lets_its_failures_out() -> None:

@@ -125,7 +125,19 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ("{tags: basic, exif: true}", "`tags` isn't supported yet; leave it out"),
+        ("{tags: rekognition}", "{local: {steps: {it: {tags: basic}}}}"),
+        ("{tags: clever}", "known are `none`, `basic` and `rekognition`"),
+        ("{variants: {v: {width: 9}}, gps: keep}", "add `exif: true`"),
+        ("{exif: true, gps: 5}", "0 to 4"),
+        ("{exif: true, gps: true}", "is no policy"),
+        ("{exif: true, gps: {row: near}}", "is no policy"),
+        ("{exif: true, gps: {rows: drop}}", "did you mean `row`?"),
+        ("{exif: true, gps: {outputs: keep}}", "give one `metadata: all`"),
+        (
+            "{variants: {v: {width: 9, metadata: all}}, gps: {row: round}}",
+            "comes to the row with `exif: true`",
+        ),
+        ("{variants: {v: {width: 9, metadata: some}}}", "`strip`, `copyright` and `all`"),
         ("{}", "`it` does nothing"),
         ("", "`it` must be settings of its own"),
         ("{filters: [sepia], exif: true}", "this step makes none"),

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from imgpipe.runtime import image
+from imgpipe.runtime.image.facts.blurhash import blurhash
 from imgpipe.runtime.settings import Limits
 from tests.pictures import RED, corners, encoded, exif
 
@@ -54,6 +55,7 @@ def test_a_picture_is_described_upright() -> None:
         "height": 400,
         "mode": "RGB",
         "orientation": 6,
+        "depth": 8,
     }
 
 
@@ -72,14 +74,64 @@ def test_the_cameras_notes_have_units() -> None:
 
 
 @pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({0x9003: "2026:01:31 12:34:56", 0x9011: "+02:00"}, "2026-01-31T12:34:56+02:00"),
+        ({0x9003: "2026:01:31 12:34:56", 0x9011: "Z"}, "2026-01-31T12:34:56+00:00"),
+        ({0x9003: "2026:01:31 12:34:56", 0x9011: "+99:99"}, "2026-01-31T12:34:56"),
+        ({0x9003: "2026:01:31 12:34:56", 0x9010: "+02:00"}, "2026-01-31T12:34:56"),
+        ({0x9003: "0000:00:00 00:00:00"}, None),
+        ({0x9003: "2026:02:31 12:34:56"}, None),
+    ],
+)
+def test_a_moment_has_its_offset_if_the_camera_told_it(tags: dict[int, Any], told: Any) -> None:
+    made = exif(t272="D90")
+    made.get_ifd(EXIF_IFD).update(tags)
+    assert facts(encoded(corners(), exif=made), exif=True)["exif"].get("taken_at") == told
+
+
+@pytest.mark.parametrize("written", ["Zoë".encode(), "Zoë".encode("latin-1")])
+def test_a_name_in_any_encoding_is_read(written: Any) -> None:
+    made = exif(t315=written)
+    assert facts(encoded(corners(), exif=made), exif=True)["exif"]["artist"] == "Zoë"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "bits"),
+    [
+        ("1", "PNG", 1),
+        ("L", "PNG", 8),
+        ("I;16", "PNG", 16),
+        ("RGB", "JPEG", 8),
+        ("I;16", "TIFF", 16),
+        ("F", "TIFF", 32),
+        ("RGB", "AVIF", 8),
+    ],
+)
+def test_the_depth_is_what_the_file_stores(mode: str, kind: str, bits: int) -> None:
+    assert facts(encoded(Image.new(mode, (40, 30)), kind))["depth"] == bits
+
+
+def test_the_profile_is_told_by_its_own_name() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert "sRGB" in facts(encoded(corners(), icc_profile=srgb))["profile"]
+    assert "profile" not in facts(encoded(corners(), icc_profile=b"no profile"))
+
+
+@pytest.mark.parametrize(
     ("policy", "told"),
     [
         ("drop", None),
         ("round", {"latitude": 48.86, "longitude": -2.29}),
         ("keep", {"latitude": 48.858331, "longitude": -2.294444}),
+        (0, {"latitude": 49, "longitude": -2}),
+        (4, {"latitude": 48.8583, "longitude": -2.2944}),
+        ({"row": "round", "outputs": "drop"}, {"latitude": 48.86, "longitude": -2.29}),
+        ({"row": "drop", "outputs": "keep"}, None),
+        ({}, None),
     ],
 )
-def test_a_place_is_told_as_the_policy_says(policy: str, told: Any) -> None:
+def test_a_place_is_told_as_the_policy_says(policy: Any, told: Any) -> None:
     assert facts(photo(), exif=True, gps=policy).get("gps") == told
 
 
@@ -137,6 +189,13 @@ def test_colours_are_told_most_frequent_first() -> None:
     told = facts(encoded(mostly_red, "PNG"), palette=2)
     assert told["palette"] == ["#dc1e1e", "#0000ff"]
     assert told["average"].startswith("#b")
+
+
+def test_a_blurhash_is_the_one_that_others_calculate() -> None:
+    """The expected texts are those of the package `blurhash` 1.1.5 for the same pixels."""
+    assert blurhash(corners(32, 24)) == "LpIz|zm4espSrB}PslJCe-s+jsWX"
+    assert blurhash(corners(24, 32)) == "ToIz|zqXetm*}Psle.slj?o~I^WX"
+    assert blurhash(Image.new("RGB", (1, 1), RED)) == "L~PJ0%|_|_|_|_|_|_|_|_|_|_|_"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (3, 2)])

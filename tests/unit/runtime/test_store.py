@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from imgpipe.runtime.errors import Transient
-from imgpipe.runtime.store import AwsSource, AwsStore, Outgoing, batches
+from imgpipe.runtime.store import AwsSource, AwsStore, Label, Outgoing, batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,3 +189,50 @@ def test_clients_are_made_when_needed_and_once(store: AwsStore, bucket: str) -> 
     store.exists(bucket, "a")
     assert set(made) == {"s3"}
     assert store._clients == made
+
+
+SEEN = {
+    "Labels": [
+        {
+            "Name": "Dog",
+            "Confidence": 98.13,
+            "Instances": [
+                {
+                    "BoundingBox": {"Width": 0.5, "Height": 0.6, "Left": 0.1, "Top": 0.2},
+                    "Confidence": 98.13,
+                }
+            ],
+            "Parents": [{"Name": "Animal"}],
+            "Aliases": [],
+            "Categories": [{"Name": "Animals and Pets"}],
+        },
+        {"Name": "Grass", "Confidence": 71.0, "Instances": [], "Parents": [], "Categories": []},
+    ],
+    "LabelModelVersion": "3.0",
+}
+"""An answer in the shape that the SDK's model of DetectLabels gives."""
+
+
+@pytest.mark.capability("S2-5")
+def test_a_model_is_shown_bytes_and_names_what_it_sees(store: AwsStore) -> None:
+    with Stubber(store._client("rekognition")) as stub:
+        asked = {"Image": {"Bytes": b"jpeg"}, "MaxLabels": 20, "MinConfidence": 70.0}
+        stub.add_response("detect_labels", SEEN, asked)
+        assert store.labels(b"jpeg") == [Label("Dog", 98.13), Label("Grass", 71.0)]
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("code", ["InvalidImageFormatException", "ImageTooLargeException"])
+def test_a_picture_that_the_model_cannot_read_has_no_labels(store: AwsStore, code: str) -> None:
+    with Stubber(store._client("rekognition")) as stub:
+        stub.add_client_error("detect_labels", code, http_status_code=400)
+        assert store.labels(b"jpeg") == []
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_a_model_that_does_not_answer_is_an_error(store: AwsStore, code: str) -> None:
+    with Stubber(store._client("rekognition")) as stub:
+        for _ in range(4):  # botocore tries a throttled call again
+            stub.add_client_error("detect_labels", code, http_status_code=400)
+        with pytest.raises(ClientError, match=code):
+            store.labels(b"jpeg")
