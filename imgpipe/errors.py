@@ -11,6 +11,9 @@
         ├── FullDiskError                the embedded cloud's disk takes no more
         └── MissingError                 the resource is not there
 
+Exit 2 is for what is wrong with the command itself or with pipeline.yaml, such as a name that isn't in it. What was
+asked for and isn't there (an image, a letter, a mail, a file to upload) is exit 1.
+
 What the code inside a Lambda raises is in `imgpipe.runtime.errors`: it ships without this module.
 """
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from imgpipe.errors import MissingError, UnreachableError, UsageError
+from imgpipe.errors import MissingError, UnreachableError
 from imgpipe.local.layout import Layout
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class Confirmation:
 def confirm(folder: Path, endpoint: str, address: str | None = None) -> list[Confirmation]:
     """Follow the latest confirmation link of `address`, for each topic; of all when it is None.
 
-    Raises UsageError when no mail asks `address` to confirm anything.
+    Raises MissingError when no mail asks `address` to confirm anything.
     """
     latest: dict[tuple[str, str], str] = {}
     for each in all_mail(folder):
         if each.link and address in (None, each.to):
             latest[each.to, _topic(each.link)] = each.link
     if not latest and address:
-        raise UsageError(
+        raise MissingError(
             address, "no mail asks this address to confirm anything", hint="imgpipe local mail"
         )
     return [

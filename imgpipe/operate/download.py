@@ -31,7 +31,10 @@ class Found:
 
 
 def find(project: Project, key: str, variant: str | None) -> Found:
-    """Return the original of `key`, or its `variant`. Raises MissingError, UsageError."""
+    """Return the original of `key`, or its `variant`.
+
+    Raises MissingError for what isn't there, UsageError for a variant that pipeline.yaml doesn't know either.
+    """
     if variant is None:
         return _original(project, key)
     row = metadata.show(project, key)
@@ -39,7 +42,8 @@ def find(project: Project, key: str, variant: str | None) -> Found:
     if output is None:
         short = images.short(project.graph.prefix, row["key"])
         made = ", ".join(sorted(row["outputs"])) or "none yet"
-        raise UsageError(
+        refusal = MissingError if variant in _declared(project) else UsageError
+        raise refusal(
             f"variant {variant!r} of {row['key']}",
             f"there is none; it is {row['status']}, its variants: {made}",
             hint=f"imgpipe metadata show {shlex.quote(short)}",
@@ -47,6 +51,10 @@ def find(project: Project, key: str, variant: str | None) -> Found:
     stem = PurePosixPath(row["key"]).stem or "image"
     suffix = PurePosixPath(output["key"]).suffix
     return Found(project.graph.variants_bucket, output["key"], f"{stem}.{variant}{suffix}")
+
+
+def _declared(project: Project) -> set[str]:
+    return {name for step in project.spec.steps.values() for name in step.variants}
 
 
 def place(found: Found, out: Path | None) -> Path:

@@ -156,7 +156,7 @@ def test_mail_is_listed_shown_and_confirmed(shell: Shell) -> None:
     assert "To: ada@example.com" in shell("mail", "show", "1")
     assert "mail 3: there are 2 mails" in shell("mail", "show", "3", code=1)
     assert "name an address" in shell("mail", "confirm", code=2)
-    assert "no mail asks" in shell("mail", "confirm", "eve@example.com", code=2)
+    assert "no mail asks" in shell("mail", "confirm", "eve@example.com", code=1)
     assert "confirmed" in shell("mail", "confirm", "ada@example.com")
     sns.publish(TopicArn=topic, Subject="Ready", Message="Your photo is ready")
 

@@ -189,10 +189,14 @@ def test_a_download_never_overwrites_what_nobody_named(
     assert download.place(found, Path("a.png")) == Path("a.png")
 
 
-def test_an_unknown_variant_is_refused_with_those_that_there_are(project: Project) -> None:
+def test_a_variant_that_pipeline_yaml_lacks_is_bad_usage_and_one_not_made_is_missing(
+    project: Project,
+) -> None:
     put_objects(project)
     with pytest.raises(UsageError, match="its variants: thumb"):
         download.find(project, "trip/a.png", "huge")
+    with pytest.raises(MissingError, match="its variants: thumb"):
+        download.find(project, "trip/a.png", "enhanced")
     with pytest.raises(MissingError):
         download.find(project, "nope.png", None)
 

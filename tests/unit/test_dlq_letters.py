@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe.errors import UsageError
+from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate.dlq import causes, choose, queues, route
 from imgpipe.operate.dlq.choose import Choice
 from imgpipe.operate.dlq.letters import Home, Letter, decode
@@ -258,7 +258,7 @@ def test_letters_are_chosen_by_all_conditions_together() -> None:
 
 
 def test_an_id_may_be_cut_short_but_must_mean_one_letter() -> None:
-    with pytest.raises(UsageError, match="there is none"):
+    with pytest.raises(MissingError, match="there is none"):
         choose.chosen([IN_QUEUE], Choice(ids=("nope",)))
     with pytest.raises(UsageError, match="2 ids begin so"):
         choose.chosen([IN_QUEUE, RAW], Choice(ids=("letter",)))

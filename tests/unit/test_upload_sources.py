@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgpipe.errors import UsageError
+from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate import images
 from imgpipe.operate.upload import sources
 from imgpipe.operate.upload.sources import NotSent, Source
@@ -114,9 +114,9 @@ def test_an_unreadable_file_is_told(folder: Path) -> None:
 
 
 def test_a_missing_path_and_a_glob_without_a_match_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(ImgpipeError, match="no such file"):
         sources.refuse_collisions([str(tmp_path / "gone.jpg")])
-    with pytest.raises(UsageError, match="nothing matches"):
+    with pytest.raises(ImgpipeError, match="nothing matches"):
         sources.refuse_collisions([str(tmp_path / "*.jpg")])
 
 

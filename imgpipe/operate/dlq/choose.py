@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgpipe.errors import UsageError
+from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate import images
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class Choice:
 
 
 def chosen(letters: Sequence[Letter], choice: Choice) -> list[Letter]:
-    """Return the letters that `choice` means. Raises UsageError for an id that means none, or several."""
+    """Return the letters that `choice` means. Raises MissingError for an id that means none, UsageError for one that
+    means several.
+    """
     for wanted in choice.ids:
         known = [letter.id for letter in letters if letter.id.startswith(wanted)]
         if not known:
-            raise UsageError(
+            raise MissingError(
                 f"dead letter {wanted}", "there is none with this id", hint="imgpipe dlq list"
             )
         if len(known) > 1:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import LOCK_FILE
-from imgpipe.errors import UsageError
+from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate import images
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class Root:
 
 
 def roots(paths: Sequence[str]) -> Iterator[Root]:
-    """Yield what `paths` name, globs expanded. Raises UsageError for a path that isn't there."""
+    """Yield what `paths` name, globs expanded. Raises ImgpipeError for a path that isn't there."""
     for path in paths:
         found = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob wants a folder apart
         if not found:
             what = "nothing matches" if glob.has_magic(path) else "there is no such file or folder"
-            raise UsageError(path, what)
+            raise ImgpipeError(path, what)
         yield from map(_root, found)
 
 

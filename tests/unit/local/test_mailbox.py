@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe.errors import MissingError, UnreachableError, UsageError
+from imgpipe.errors import MissingError, UnreachableError
 from imgpipe.local import mailbox
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:notices"
@@ -59,7 +59,7 @@ def test_only_a_confirmation_has_a_link_to_follow(tmp_path: Path) -> None:
 
 def test_an_address_that_nobody_asked_is_told(tmp_path: Path) -> None:
     _deliver(tmp_path, 1, "confirm", "a@x", LINK)
-    with pytest.raises(UsageError, match="no mail asks"):
+    with pytest.raises(MissingError, match="no mail asks"):
         mailbox.confirm(tmp_path, "http://127.0.0.1:1", "b@x")
 
 
