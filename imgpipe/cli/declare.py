@@ -12,13 +12,10 @@ from imgpipe.cli import options, render
 from imgpipe.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgpipe.deploy.graph import Graph
     from imgpipe.deploy.problems import Problem
     from imgpipe.deploy.templates import Template
 
 PANEL = "Declare"
-ACCOUNT, REGION = "123456789012", "us-east-1"
-"""In drawings, where no cloud is asked for the real ones."""
 
 
 class Format(StrEnum):
@@ -167,23 +164,12 @@ def graph(
 ) -> None:
     """Draw the pipeline: as text, as Mermaid (GitHub shows it) or as an SVG picture."""
     from imgpipe.deploy.diagram import mermaid, svg, text
+    from imgpipe.operate.project import offline
 
     draw = {Format.text: text, Format.mermaid: mermaid, Format.svg: svg}[how]
-    drawing = draw(_built(file, env))
+    drawing = draw(offline(file, env))
     if out is None:
         typer.echo(drawing, nl=False)
         return
     out.write_text(drawing, encoding="utf-8")
     render.err().print(f"wrote {render.safe(out)}", soft_wrap=True)
-
-
-def _built(file: Path, env: str) -> Graph:
-    """Return the graph without asking a cloud: account and Region are stand-ins, and no source is
-    hashed.
-    """
-    from imgpipe.deploy import graph, spec, steps
-
-    declared = spec.load(file, env)
-    hashes = dict.fromkeys(steps.sources(declared), "")
-    region = declared.environments[env].region or REGION
-    return graph.build(declared, env, account=ACCOUNT, region=region, code_hashes=hashes)

@@ -83,8 +83,18 @@ def plan(
         render.print_json(view.as_json(actions))
     else:
         render.out().print(view.plan(project, actions))
+        _cost(actions)
     if check and pending(actions):
         raise typer.Exit(errors.PENDING)
+
+
+def _cost(actions: Sequence[Action]) -> None:
+    """Say what the plan does to the bill on AWS."""
+    from imgpipe.cli.views import forecast as view
+    from imgpipe.operate.forecast import change
+
+    if difference := change.of(actions):
+        render.out().print(view.change(difference))
 
 
 def down(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from imgpipe.deploy.spec import Spec
 
 
+ACCOUNT, REGION = "123456789012", "us-east-1"
+"""Stand-ins, where no cloud is asked for the real ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """Everything a verb needs. `folder` holds pipeline.yaml, `lambdas/` and, for `local`, the embedded cloud's data."""
@@ -50,3 +54,16 @@ def connect(declared: Spec, folder: Path, environment: str) -> Cloud:
         return cloud.Cloud(cloud.local_target(folder))
     chosen = declared.environments[environment]
     return cloud.Cloud(cloud.aws_target(environment, chosen.profile, chosen.region))
+
+
+def offline(file: Path, environment: str) -> Graph:
+    """Return the graph of `file` without asking a cloud: account and Region are stand-ins, and no source is hashed.
+
+    Raises UsageError for a missing or broken file.
+    """
+    from imgpipe.deploy import graph, spec, steps
+
+    declared = spec.load(file, environment)
+    hashes = dict.fromkeys(steps.sources(declared), "")
+    region = declared.environments[environment].region or REGION
+    return graph.build(declared, environment, account=ACCOUNT, region=region, code_hashes=hashes)

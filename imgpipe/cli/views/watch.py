@@ -85,8 +85,12 @@ def plot(
     interval_s: float,
     width: int,
     height: int,
+    ends: tuple[str, str, str] | None = None,
 ) -> str:
-    """Return lines of a chart, with colours as terminal codes; the last value of each series is now."""
+    """Return lines of a chart, with colours as terminal codes.
+
+    The last value of each series is now, unless `ends` names the beginning, the middle and the end.
+    """
     import plotext
 
     figure: Any = plotext.figure
@@ -104,17 +108,16 @@ def plot(
         )
         signal.lines()
         figure.draw(signal)
-    _rulers(figure, max((max(values) for values in series.values()), default=0), seconds[0])
+    _rulers(figure, max((max(values) for values in series.values()), default=0), seconds[0], ends)
     return str(figure.build().string())
 
 
-def _rulers(figure: Any, highest: int, first_s: float) -> None:
+def _rulers(figure: Any, highest: int, first_s: float, ends: tuple[str, str, str] | None) -> None:
     top = max(4, highest)
     figure.ruler("y").lim(0, top * 1.05)
     ticks = sorted({0, top // 2, top})
     figure.ruler("y").ticks(ticks, [f"{tick:,}" for tick in ticks])
     span = min(first_s, -1.0)
     figure.ruler("x").lim(span, 0)
-    figure.ruler("x").ticks(
-        [span, span / 2, 0], [f"{render.age(-span)} ago", f"{render.age(-span / 2)} ago", "now"]
-    )
+    words = ends or (f"{render.age(-span)} ago", f"{render.age(-span / 2)} ago", "now")
+    figure.ruler("x").ticks([span, span / 2, 0], list(words))
