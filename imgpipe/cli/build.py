@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from imgpipe.deploy.package import Zip
     from imgpipe.deploy.spec import Spec
     from imgpipe.deploy.wheels import Target
-    from imgpipe.operate.process import Processed
 
 BUILD = "Build and try"
 
@@ -116,7 +114,8 @@ def _show_zips(built: Iterable[tuple[str, str, Zip]]) -> None:
 
 def process(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Image files.", show_default=False)
+        list[str],
+        typer.Argument(metavar="FILE", help="Image files, folders and globs.", show_default=False),
     ],
     step: Annotated[
         list[str] | None,
@@ -128,61 +127,33 @@ def process(
             help="Write the variants to this folder.", show_default=False, file_okay=False
         ),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes", "-p", help="How many files to work on at once.", min=1, max=256
+        ),
+    ] = 1,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Do the functions' image work on files, without any cloud: to look at settings and to time them.
+    """Do the functions' image work on files, without any cloud: to look at settings and to time
+    them.
 
     Exits 1 if any file was not done.
     """
+    from imgpipe.cli.views import process as view
     from imgpipe.deploy import spec
-    from imgpipe.operate import process as core
+    from imgpipe.operate.process import files as named
+    from imgpipe.operate.process import functions, many, work
 
     declared = spec.load(file, env)
+    wanted = functions.functions(declared, file.resolve().parent, step or ())
     if out:
-        core.refuse_same_names(files)
-    wanted = core.functions(declared, file.resolve().parent, step or ())
-    ends = core.process(files, wanted, core.limits(declared), out=out)
-    done = list(ends) if json else list(_shown(ends))
-    if json:
-        render.print_json([_processed_json(end) for end in done])
-    elif len(done) > 1:
-        _show_sum(done)
-    if any(end.status != "done" for end in done):
+        made = [name for each in declared.created.values() for name in each.variants]
+        named.refuse_overwriting(files, out, made)
+    task = work.Task(functions=wanted, limits=functions.limits(declared), out=out)
+    ends = view.counted(many.process(named.find(files), task, processes=processes))
+    tally = view.as_json(ends) if json else view.for_people(ends)
+    if not tally.all_done:
         raise typer.Exit(errors.FAILED)
-
-
-def _processed_json(end: Processed) -> dict[str, Any]:
-    return {**asdict(end), "total_ms": end.total_ms}
-
-
-def _shown(ends: Iterable[Processed]) -> Iterator[Processed]:
-    """Print each end as it comes: a line a file, a line a variant."""
-    for end in ends:
-        name = render.safe(end.file)
-        if end.status == "done":
-            times = ", ".join(f"{function} {ms:.0f}" for function, ms in end.ms.items())
-            size = render.size(end.size)
-            render.out().print(
-                f"[green]done[/] {name} [dim]{size}, {end.total_ms:.0f} ms ({times})[/]",
-                soft_wrap=True,
-            )
-            _show_variants(end)
-        else:
-            why = render.safe(f"{end.reason}: {end.message}")
-            render.out().print(f"[red]{end.status}[/] {name} [dim]{why}[/]", soft_wrap=True)
-        yield end
-
-
-def _show_variants(end: Processed) -> None:
-    for name, made in end.variants.items():
-        where = f" -> {render.safe(made.path)}" if made.path else ""
-        measures = f"{made.width} x {made.height}  {render.size(made.bytes)} {made.format}"
-        render.out().print(f"  {render.safe(name)}  {measures}{where}", soft_wrap=True)
-
-
-def _show_sum(ends: list[Processed]) -> None:
-    done = [end for end in ends if end.status == "done"]
-    each = f", {sum(end.total_ms for end in done) / len(done):.0f} ms each" if done else ""
-    render.err().print(f"{len(done)} of {len(ends)} done{each}")

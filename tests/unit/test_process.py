@@ -1,7 +1,9 @@
 """`process` and `package`: the functions' work without a cloud."""
 
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from typer.testing import CliRunner
 from imgpipe.cli import build
 from imgpipe.deploy import spec
 from imgpipe.errors import ImgpipeError, UsageError
-from imgpipe.operate import process
+from imgpipe.operate.process import files as named
+from imgpipe.operate.process import functions, many, work
+from imgpipe.runtime.settings import Limits
 from tests.photos import ROOT
 from tests.pictures import corners, encoded, is_upright, opened
 
@@ -54,7 +58,8 @@ def test_variants_are_written_where_asked(run: Run, project: Path) -> None:
     assert set(end["variants"]) == {"thumb", "enhanced", "medium", "large"}
     assert end["variants"]["medium"]["path"] == str(Path("out/medium/good.jpg"))
     assert is_upright(opened((project / "out/medium/good.jpg").read_bytes()))
-    assert set(end["ms"]) == {"thumbs", "enhance", "images"}
+    assert set(end["functions"]) == {"thumbs", "enhance", "images"}
+    assert end["ms"] == pytest.approx(sum(end["functions"].values()))
     assert end["facts"]["width"] == 400
 
 
@@ -62,28 +67,135 @@ def test_one_step_alone_can_be_tried(run: Run) -> None:
     _, said = run("process", "good.png", "--step", "thumbnail", "--json")
     (end,) = json.loads(said)
     assert set(end["variants"]) == {"thumb"}
-    assert set(end["ms"]) == {"thumbs"}
+    assert set(end["functions"]) == {"thumbs"}
 
 
 def test_each_file_has_its_own_end_and_the_exit_code_tells(run: Run) -> None:
-    code, said = run("process", "good.png", "text.jpg", "empty.jpg", "none.jpg", ".", "--json")
+    code, said = run(
+        "process", "good.png", "text.jpg", "empty.jpg", "none.jpg", "lambdas/*", "--json"
+    )
     ends = [(end["status"], end["reason"]) for end in json.loads(said)]
     assert code == 1
-    assert ends == [
+    assert ends[:4] == [
         ("done", ""),
         ("rejected", "unsupported_format"),
         ("rejected", "empty_file"),
         ("failed", "unreadable"),
-        ("failed", "unreadable"),
+    ]
+    assert {end[0] for end in ends[4:]} == {"rejected"}
+
+
+def test_one_file_is_shown_as_a_page(run: Run) -> None:
+    code, said = run("process", "good.png")
+    assert code == 0
+    assert "good.png  done" in said
+    assert "400 x 300 · 0.1 MP · png · RGB · 8 bit" in said
+    assert "landscape" in said
+    assert "200 x 200" in said
+
+
+def test_many_are_shown_as_a_table_with_reasons_in_words(run: Run) -> None:
+    code, said = run("process", "good.png", "text.jpg", "none.jpg")
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    assert code == 1
+    assert "done" in lines["good.png"]
+    assert "thumb" in lines["good.png"]
+    assert "kB" in lines["good.png"]
+    assert "it is not an image of a kind we can read: it is none of" in lines["text.jpg"]
+    assert "there is no such file" in lines["none.jpg"]
+
+
+def test_folders_and_globs_are_expanded_and_keep_their_structure(run: Run, project: Path) -> None:
+    for name in ("album/a.png", "album/day/a.png", "more/b.png"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_bytes(encoded(corners(), "PNG"))
+    code, said = run("process", "album", "mo*/*.png", "-s", "sizes", "--out", "out", "--json")
+    paths = [end["variants"]["medium"]["path"] for end in json.loads(said)]
+    assert code == 0
+    assert paths == [f"out/medium/{name}.jpg" for name in ("album/a", "album/day/a", "b")]
+    assert all((project / path).is_file() for path in paths)
+
+
+def test_files_of_one_name_never_overwrite_each_other(run: Run, project: Path) -> None:
+    given = ["a/x.png", "b/x.png", "c/X.png", "a/x.webp", "d/x.png.png"]
+    for name in given:
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_bytes(encoded(corners(), "PNG"))
+    _, said = run("process", *given, "-s", "sizes", "--out", "out", "--json")
+    paths = [end["variants"]["medium"]["path"] for end in json.loads(said)]
+    assert paths[0] == "out/medium/x.jpg"
+    assert len({path.lower() for path in paths}) == len(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "out"), [(".", "."), (".", "out"), ("medium/a.png", "."), ("album", "album/new")]
+)
+def test_variants_are_never_written_among_the_files(
+    run: Run, project: Path, given: str, out: str
+) -> None:
+    (project / "medium").mkdir()
+    (project / "album").mkdir()
+    (project / "medium" / "a.png").write_bytes(encoded(corners(), "PNG"))
+    with pytest.raises(UsageError, match="among the files"):
+        run("process", given, "--out", out)
+
+
+def task(project: Path, out: Path | None = None) -> work.Task:
+    declared = spec.load(project / "pipeline.yaml", "local")
+    wanted = functions.functions(declared, project, ["thumbnail"])
+    return work.Task(functions=wanted, limits=Limits(), out=out)
+
+
+def test_several_processes_give_the_same_ends_in_the_same_order(project: Path) -> None:
+    for number in range(9):
+        (project / f"{number}.png").write_bytes(encoded(corners(100 + number, 90), "PNG"))
+    given = [str(project / name) for name in ("text.jpg", "[0-9].png", "none.jpg")]
+    plain, spread = (
+        [
+            (end.file, end.status, end.reason, end.variants.get("thumb"))
+            for end in many.process(named.find(given), task(project), processes=processes)
+        ]
+        for processes in (1, 2)
+    )
+    assert plain == spread
+    assert len(plain) == 11
+
+
+def test_a_file_that_kills_its_process_costs_no_other_file(project: Path) -> None:
+    handler = project / "lambdas" / "images" / "handler.py"
+    handler.write_text(
+        "import os\n"
+        "def make(data, wanted, limits):\n"
+        "    if data == b'hello':\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    return {}\n"
+    )
+    given = [str(project / name) for name in ("good.png", "text.jpg", "empty.jpg", "good.png")]
+    ends = many.process(named.find(given), task(project), processes=2)
+    assert [(end.status, end.reason) for end in ends] == [
+        ("done", ""),
+        ("rejected", "worker_crash"),
+        ("done", ""),
+        ("done", ""),
     ]
 
 
-def test_people_read_a_line_a_file(run: Run) -> None:
-    code, said = run("process", "good.png", "text.jpg")
-    assert code == 1
-    assert "done good.png" in said
-    assert "thumb  200 x 200" in said
-    assert "rejected text.jpg unsupported_format" in said
+def test_files_are_taken_as_they_are_worked_on(project: Path) -> None:
+    """However many there are, no more than a few are held."""
+    taken = []
+
+    def endless() -> Iterator[named.File]:
+        for number in itertools.count():
+            taken.append(number)
+            yield named.File(str(project / "text.jpg"), str(number))
+
+    for processes in (1, 2):
+        taken.clear()
+        ends = many.process(endless(), task(project), processes=processes)
+        for _ in range(20):
+            assert next(ends).status == "rejected"
+        ends.close()
+        assert len(taken) <= 20 + many.AHEAD * processes
 
 
 def test_the_projects_own_handler_is_what_runs(run: Run, project: Path) -> None:
@@ -101,23 +213,18 @@ def test_a_handler_that_cannot_be_loaded_is_named(project: Path, text: str) -> N
     handler = project / "lambdas" / "images" / "handler.py"
     handler.write_text(text)
     with pytest.raises(ImgpipeError, match=r"handler\.py"):
-        process.load_make("images", project)
+        functions.load_make("images", project)
 
 
 def test_a_handler_without_make_is_told(project: Path) -> None:
     with pytest.raises(UsageError, match="no function `make`"):
-        process.load_make("writer", project)
+        functions.load_make("writer", project)
 
 
 def test_an_unknown_step_is_told_with_the_known_ones(project: Path) -> None:
     declared = spec.load(project / "pipeline.yaml", "local")
     with pytest.raises(UsageError, match="thumbnail, enhance"):
-        process.functions(declared, project, ["nothing"])
-
-
-def test_two_files_of_one_name_are_refused_before_any_work() -> None:
-    with pytest.raises(UsageError, match="overwrite each other"):
-        process.refuse_same_names([Path("a/x.jpg"), Path("b/x.png")])
+        functions.functions(declared, project, ["nothing"])
 
 
 def test_the_zips_are_listed_with_their_hashes(run: Run, project: Path) -> None:

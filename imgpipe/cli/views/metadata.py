@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+_COLOUR = re.compile("#[0-9a-f]{6}")
 PAGE = 200
 """Rows a table of `metadata list` has before the next one begins, so that a long list starts at once."""
 
@@ -36,28 +38,44 @@ def show(row: Mapping[str, Any], prefix: str) -> Iterator[RenderableType]:
 
 
 def _about(row: Mapping[str, Any]) -> Table:
+    return about(
+        {
+            "reason": render.safe(row.get("reason") or ""),
+            "uploaded": _uploaded(row),
+            **described(row["facts"]),
+            "version": render.safe(row.get("version_id") or ""),
+        }
+    )
+
+
+def about(lines: Mapping[str, str]) -> Table:
+    """Return lines of a label and its text; what has no text is left out."""
     from rich.table import Table
 
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
-    facts = row["facts"]
-    exif = facts.get("exif") or {}
-    lines = {
-        "reason": render.safe(row.get("reason") or ""),
-        "uploaded": _uploaded(row),
-        "picture": _picture(facts),
-        "camera": _camera(exif),
-        "exposure": _exposure(exif),
-        "taken": render.safe(exif.get("taken_at", "").replace("T", " ")),
-        "place": _place(facts.get("gps") or {}),
-        "colours": _colours(facts),
-        "version": render.safe(row.get("version_id") or ""),
-    }
     for label, text in lines.items():
         if text:
             made.add_row(label, text)
     return made
+
+
+def described(facts: Mapping[str, Any], size: int = 0) -> dict[str, str]:
+    """Return what a picture's facts say, as text by label; `size` is the file's, if not told yet."""
+    exif = facts.get("exif") or {}
+    return {
+        "picture": _picture(facts, size),
+        "camera": _camera(exif),
+        "exposure": _exposure(exif),
+        "taken": _taken(exif),
+        "by": _author(exif),
+        "place": _place(facts.get("gps") or {}),
+        "look": _look(facts),
+        "tags": _tags(facts.get("tags") or ()),
+        "colours": _colours(facts),
+        "hash": _hashes(facts),
+    }
 
 
 def _uploaded(row: Mapping[str, Any]) -> str:
@@ -68,7 +86,7 @@ def _uploaded(row: Mapping[str, Any]) -> str:
     return " · ".join(told)
 
 
-def _picture(facts: Mapping[str, Any]) -> str:
+def _picture(facts: Mapping[str, Any], size: int) -> str:
     width, height = facts.get("width"), facts.get("height")
     if not width or not height:
         return ""
@@ -77,6 +95,9 @@ def _picture(facts: Mapping[str, Any]) -> str:
         f"{width * height / 1e6:.1f} MP",
         facts.get("format", ""),
         facts.get("mode", ""),
+        f"{facts['depth']} bit" if facts.get("depth") else "",
+        facts.get("profile", ""),
+        render.size(size) if size else "",
     ]
     if facts.get("frames"):
         told.append(words.plural(facts["frames"], "frame"))
@@ -101,7 +122,47 @@ def _exposure(exif: Mapping[str, Any]) -> str:
         told.append(f"ISO {iso:g}")
     if length := exif.get("focal_length_mm"):
         told.append(f"{length:g} mm")
+    if bias := exif.get("exposure_bias_ev"):
+        told.append(f"{bias:+g} EV")
     return " · ".join(told)
+
+
+def _taken(exif: Mapping[str, Any]) -> str:
+    """Return the moment as the camera's clock showed it, with the offset from UTC if it told one."""
+    date, _, rest = str(exif.get("taken_at", "")).partition("T")
+    clock, offset = rest[:8], rest[8:]
+    return render.safe(" ".join(part for part in (date, clock, offset) if part))
+
+
+def _author(exif: Mapping[str, Any]) -> str:
+    told = (exif.get("artist"), exif.get("copyright"))
+    return " · ".join(render.safe(text) for text in dict.fromkeys(told) if text)
+
+
+def _look(facts: Mapping[str, Any]) -> str:
+    names = ("brightness", "contrast", "colour", "sharpness")
+    return " · ".join(f"{name} {facts[name]:g}" for name in names if _is_number(facts.get(name)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _tags(tags: Iterable[Mapping[str, Any]]) -> str:
+    """Return tags by origin: what was computed, then what a model recognised, with how sure it is."""
+    told: dict[str, list[str]] = {}
+    for tag in tags:
+        sure = f" {tag['confidence']:.0f} %" if _is_number(tag.get("confidence")) else ""
+        told.setdefault(str(tag.get("origin", "")), []).append(f"{tag.get('name', '')}{sure}")
+    return "; ".join(
+        f"{render.safe(', '.join(names))} [dim]({render.safe(origin)})[/]"
+        for origin, names in told.items()
+    )
+
+
+def _hashes(facts: Mapping[str, Any]) -> str:
+    told = [(name, facts.get(name)) for name in ("phash", "blurhash")]
+    return " · ".join(f"{name} {render.safe(value)}" for name, value in told if value)
 
 
 def _place(gps: Mapping[str, Any]) -> str:
@@ -114,7 +175,7 @@ def _place(gps: Mapping[str, Any]) -> str:
 
 def _colours(facts: Mapping[str, Any]) -> str:
     """Return the palette, with a swatch beside each colour where the terminal can show one."""
-    named = [render.safe(colour) for colour in facts.get("palette") or ()]
+    named = [colour for colour in map(str, facts.get("palette") or ()) if _COLOUR.fullmatch(colour)]
     if render.out().color_system is None or not render.out().is_terminal:
         return "  ".join(named)
     return "  ".join(f"[on {colour}]   [/] {colour}" for colour in named)
