@@ -60,9 +60,8 @@ def validate(
             raise typer.Exit(UsageError.exit_code)
     elif problems:
         from imgpipe.deploy.problems import SpecError
-        from imgpipe.deploy.spec import HINT
 
-        raise SpecError(file, problems, hint=HINT)
+        raise SpecError(file, problems)
     else:
         names = render.safe(", ".join(checked))
         render.out().print(f"{render.safe(file)} is valid for {names}", soft_wrap=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+HINT = "imgpipe schema prints every setting and its limits"
+
 YamlPath = tuple[str | int, ...]
 """Keys and list positions from the root of pipeline.yaml to a value."""
 
@@ -40,7 +42,7 @@ class Finding(NamedTuple):
 class SpecError(UsageError):
     """Every problem of one file, in the order of its lines."""
 
-    def __init__(self, file: Path, problems: Iterable[Problem], *, hint: str = "") -> None:
+    def __init__(self, file: Path, problems: Iterable[Problem], *, hint: str = HINT) -> None:
         self.file = file
         self.problems = tuple(sorted(set(problems)))
         lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
@@ -52,10 +54,16 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
+def meant(word: object, known: Sequence[str]) -> str:
+    """Return the nearest of `known`; nothing when none is near."""
+    near = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
+    return near[0] if near else ""
+
+
 def nearest(word: object, known: Sequence[str]) -> str:
     """Return `; did you mean …?` with the nearest of `known`; nothing when none is near."""
-    near = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
-    return f"; did you mean `{near[0]}`?" if near else ""
+    near = meant(word, known)
+    return f"; did you mean `{near}`?" if near else ""
 
 
 def did_you_mean(word: object, known: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """pipeline.yaml -> Spec: read, laid over by the environment, checked; every problem told at once.
 
 What a person wrote wrong in one place must not hide what is wrong in another: values that the
-models refuse are put aside, and the rules still run over the rest.
+models refuse are put aside, a misspelt key is read as the one it must mean, and the rules still run
+over the rest.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from imgpipe.deploy import environments, limits, rules, wording, yaml_source
+from imgpipe.deploy import environments, limits, rules, schema, wording, yaml_source
 from imgpipe.deploy.model import Environment, Spec, Step, Variant
-from imgpipe.deploy.problems import Finding, Problem, SpecError, YamlPath
+from imgpipe.deploy.problems import Finding, Problem, SpecError, YamlPath, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Environment", "Spec", "Step", "Variant", "load", "parse", "problems"]
 
-HINT = "imgpipe schema prints every setting and its limits"
-ROUNDS = 3
+ROUNDS = 8
+"""What is below a misspelt key is seen a round later; nothing nests deeper."""
 STAND_INS: dict[YamlPath, Any] = {("version",): 1, ("name",): "pipeline"}
 """What takes the place of a value that was put aside but must be there."""
 
@@ -41,7 +42,7 @@ def parse(document: Document, environment: str) -> Spec:
     """Check a document that was read. Raises as `load` does."""
     spec, found = _checked(document, environment)
     if found or spec is None:
-        raise SpecError(document.file, found, hint=HINT)
+        raise SpecError(document.file, found)
     return spec
 
 
@@ -52,12 +53,13 @@ def problems(document: Document, environment: str) -> tuple[Problem, ...]:
 
 def _checked(document: Document, environment: str) -> tuple[Spec | None, list[Problem]]:
     laid = environments.lay_over(document, environment)
-    spec, found = _validated(laid.data)
+    reading = _Reading(laid.data)
+    spec, found = reading.spec(), reading.found
     if spec is not None:
-        aside = [finding.path[:-1] for finding in found]
         folder = document.file.resolve().parent
         seen = [*rules.check(spec, environment, folder), *limits.check(spec, environment)]
-        found += [finding for finding in seen if not _near(finding.path, aside)]
+        aside = [path[:-1] for path in reading.aside]
+        found += [reading.as_written(each) for each in seen if not _near(each.path, aside)]
     return spec, [*document.problems, *(_placed(laid, finding) for finding in found)]
 
 
@@ -66,18 +68,76 @@ def _placed(document: Document, finding: Finding) -> Problem:
     return Problem(where(finding.path), finding.message)
 
 
-def _validated(data: Any) -> tuple[Spec | None, list[Finding]]:
-    """Return the Spec of `data` without what was refused, and what was refused."""
-    found: list[Finding] = []
-    for _ in range(ROUNDS):
-        try:
-            return Spec.model_validate(data), found
-        except ValidationError as error:
-            aside = {finding.path for finding in found}
-            fresh = [wording.finding(each) for each in error.errors()]
-            found += [finding for finding in fresh if finding.path not in aside]
-            data = _without(data, [finding.path for finding in fresh], ())
-    return None, found
+class _Reading:
+    """Data on its way to a Spec: `found` is what was refused so far, `aside` where a value was left out for it."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.found: list[Finding] = []
+        self.aside: list[YamlPath] = []
+        self._written: dict[YamlPath, str] = {}  # a key that was put right -> what stands there
+
+    def spec(self) -> Spec | None:
+        """Return the Spec of the data without what was refused; None when even that is none."""
+        for _ in range(ROUNDS):
+            try:
+                return Spec.model_validate(self.data)
+            except ValidationError as error:
+                self._take_out(error)
+        return None
+
+    def _take_out(self, error: ValidationError) -> None:
+        """Note what was refused, and go on without it, or with the key that it must mean."""
+        before, out = set(self.aside), []
+        for each in error.errors():
+            finding = wording.finding(each)
+            if finding.path not in before:  # what was left out is missing now: not a second fault
+                self.found.append(self.as_written(finding))
+            if each["type"] != "extra_forbidden":
+                self.aside.append(finding.path)
+            elif self._put_right(finding.path):
+                continue
+            out.append(finding.path)
+        self.data = _without(self.data, out, ())
+
+    def _put_right(self, path: YamlPath) -> bool:
+        """Call an unknown key as it must be meant, unless that one is there as well."""
+        around, key = _at(self.data, path[:-1]), path[-1]
+        name = meant(key, schema.known_keys(path[:-1]))
+        laid_over = path[0] == environments.SECTION and name in environments.OVERRIDABLE
+        if not name or laid_over or not isinstance(around, dict) or name in around:
+            return False
+        self.data = _renamed(self.data, path, name)
+        self._written[(*path[:-1], name)] = str(key)
+        return True
+
+    def as_written(self, finding: Finding) -> Finding:
+        """Return `finding` at the path as it is spelt in the file."""
+        path = finding.path
+        spelt = [self._written.get(path[: n + 1], part) for n, part in enumerate(path)]
+        return finding._replace(path=tuple(spelt))
+
+
+def _at(data: Any, path: YamlPath) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _renamed(data: Any, path: YamlPath, name: str) -> Any:
+    """Return `data` with the key at `path` called `name`, in its place."""
+    first, *rest = path
+    if isinstance(data, list):
+        return [
+            _renamed(item, tuple(rest), name) if index == first else item
+            for index, item in enumerate(data)
+        ]
+    if not rest:
+        return {name if key == first else key: value for key, value in data.items()}
+    return {
+        key: _renamed(value, tuple(rest), name) if key == first else value
+        for key, value in data.items()
+    }
 
 
 def _without(data: Any, paths: Sequence[YamlPath], here: YamlPath) -> Any:

@@ -359,3 +359,36 @@ def test_a_filter_without_a_value_is_the_same_as_true() -> None:
     ]
     assert forms[0]["filters"] == [{"sepia": True}]
     assert forms[0] == forms[1] == forms[2]
+
+
+def test_a_misspelt_key_hides_nothing_below_it_or_beside_it() -> None:
+    text = """
+version: 1
+name: tiny
+uplods:
+  limts: {byts: much}
+steps:
+  enhance:
+    vai: queue
+    filters: [autocontrst]
+    variants: {thumb: {widht: -4}}
+tabel: {billing: on-demnd}
+"""
+    told = [line.partition(" ")[2] for line in problems(text)]
+    assert [message for message in told if "did you mean" in message] == [
+        "unknown key `uplods`; did you mean `uploads`?",
+        "unknown key `limts`; did you mean `limits`?",
+        "unknown key `byts`; did you mean `bytes`?",
+        "unknown key `vai`; did you mean `via`?",
+        "there is no filter `autocontrst`; did you mean `autocontrast`?",
+        "unknown key `widht`; did you mean `width`?",
+        "unknown key `tabel`; did you mean `table`?",
+    ]
+    assert any("`billing` can't be" in message for message in told)
+    assert any("pixels, not -4" in message for message in told)
+    assert {int(line.partition(":")[0]) for line in problems(text)} == {4, 5, 8, 9, 10, 11}
+
+
+def test_a_misspelt_key_beside_the_right_one_is_only_unknown() -> None:
+    text = SMALLEST + "uplods: {prefix: 7}\nuploads: {prefix: a/}"
+    assert problem(text).endswith("unknown key `uplods`; did you mean `uploads`?")

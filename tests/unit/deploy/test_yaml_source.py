@@ -142,3 +142,9 @@ def test_a_huge_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     file.write_bytes(b"a" * (yaml_source.MAX_BYTES + 1))
     with pytest.raises(UsageError, match="more than a pipeline's"):
         yaml_source.read(file)
+
+
+def test_what_is_not_yaml_has_the_same_hint_as_any_other_problem() -> None:
+    with pytest.raises(UsageError) as caught:
+        yaml_source.parse("name: [a\nsteps: {", Path("pipeline.yaml"))
+    assert caught.value.hint == "imgpipe schema prints every setting and its limits"
