@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from imgpipe.deploy import environments, limits, rules, schema, wording, yaml_source
-from imgpipe.deploy.model import Environment, Spec, Step, Variant
+from imgpipe.deploy.model import OVERRIDABLE, Environment, Spec, Step, Variant
 from imgpipe.deploy.problems import Finding, Problem, SpecError, YamlPath, meant
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Reading:
         """Call an unknown key as it must be meant, unless that one is there as well."""
         around, key = _at(self.data, path[:-1]), path[-1]
         name = meant(key, schema.known_keys(path[:-1]))
-        laid_over = path[0] == environments.SECTION and name in environments.OVERRIDABLE
+        laid_over = path[0] == environments.SECTION and name in OVERRIDABLE
         if not name or laid_over or not isinstance(around, dict) or name in around:
             return False
         self.data = _renamed(self.data, path, name)

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.runtime import log
+from imgpipe.runtime.entry import FAILED
+
 if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
@@ -22,6 +25,7 @@ FUNCTION: Mapping[str, str] = {
     "concurrency": "ConcurrentExecutions",
 }
 """Our word for each of a function's metrics."""
+FUNCTION_WORDS: Mapping[str, str] = {**FUNCTION, "failed_attempts": FAILED}
 _MAX_QUERIES = 500
 _LATEST = {AGE}
 _HIGHEST = {"ConcurrentExecutions"}
@@ -68,6 +72,7 @@ def _queries(project: Project) -> Iterator[tuple[tuple[str, str], dict[str, Any]
                 (function, metric),
                 _stat("AWS/Lambda", metric, "FunctionName", function, statistic),
             )
+        yield (function, FAILED), _stat(log.NAMESPACE, FAILED, "FunctionName", function, "Sum")
 
 
 def _stat(namespace: str, metric: str, dimension: str, name: str, statistic: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class StepState:
     mapping: str | None  # the state of what feeds it from its queue
     invocations: int | None = None
     errors: int | None = None
+    failed_attempts: int | None = None  # messages given back by calls that are no error themselves
     throttles: int | None = None
     concurrency: int | None = None
 
@@ -208,11 +209,17 @@ def _faults(found: Status) -> list[Fault]:
         if queue.dead_letters and queue.visible and queue.name != "rejected"
     ]
     faults += [
-        Fault(what=f"alarm {alarm.name}", hint=_about(alarm.name))
+        Fault(what=f"alarm {alarm.name}{_clears(alarm, found.queues)}", hint=_about(alarm.name))
         for alarm in found.alarms
         if alarm.state == "ALARM"
     ]
     return faults
+
+
+def _clears(alarm: AlarmState, queues: Sequence[QueueState]) -> str:
+    """Return that an alarm is about letters that are gone; its metric comes once a minute."""
+    empty = any(queue.full_name == alarm.name and not queue.visible for queue in queues)
+    return ": its queue is empty again, it clears by itself in a minute or two" if empty else ""
 
 
 def _about(alarm: str) -> str:
@@ -351,7 +358,9 @@ def _with_age(queue: QueueState, known: metrics.Known) -> QueueState:
 
 def _with_numbers(step: StepState, known: metrics.Known) -> StepState:
     function = step.function or ""
-    numbers = {word: known.get((function, metric)) for word, metric in metrics.FUNCTION.items()}
+    numbers = {
+        word: known.get((function, metric)) for word, metric in metrics.FUNCTION_WORDS.items()
+    }
     whole = {word: None if number is None else round(number) for word, number in numbers.items()}
     return StepState(**{**{name: getattr(step, name) for name in step.__slots__}, **whole})
 

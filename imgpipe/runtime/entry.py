@@ -6,11 +6,15 @@ function with 60 seconds take half an hour before anybody hears of it. So a fail
 dead-letter queue in minutes. That includes a handler that can't be imported or that raises before it looks at its
 messages; then the reason goes to the images' rows as well. A function that was killed can't say anything: its messages
 come back when their visibility ends.
+
+An invocation that gives messages back is no error in Lambda's own count. So the messages are counted here (`FAILED`),
+for `imgpipe status`; only when there are some, as a metric costs money for each hour in which it is written.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import events, log
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from imgpipe.runtime.events import Message
 
 LONGEST_PAUSE_S = 900
+FAILED = "FailedAttempts"
+"""The metric of messages that a function gave back to their queue while it went on itself."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
@@ -47,6 +53,7 @@ def serve(
         raise
     failed = {each.get("itemIdentifier") for each in (answer or {}).get("batchItemFailures") or ()}
     if failed:
+        log.count("given back", FAILED, len(failed), os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
         used, told = store or shared(), settings or from_environment()
         heard = events.messages(event, _request_id(context))
         _give_back([message for message in heard if message.id in failed], used, told)

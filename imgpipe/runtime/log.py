@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import UTC, datetime
+
+NAMESPACE = "imgpipe"
+"""Of the metrics that the functions count themselves."""
 
 _request: dict[str, str] = {}
 
@@ -27,6 +31,20 @@ def line(event: str, **fields: object) -> None:
     text = json.dumps({"event": event, **fields, **_request}, ensure_ascii=False, default=str)
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
     sys.stdout.flush()
+
+
+def count(event: str, metric: str, value: int, function: str) -> None:
+    """Write a line that CloudWatch also adds to the metric `metric` of a function: its embedded metric format.
+
+    Costs no call and no permission: CloudWatch Logs reads it out of the line.
+    """
+    described = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["FunctionName"]],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
+    line(event, **{"_aws": told, "FunctionName": function, metric: value})
 
 
 def now() -> str:

@@ -351,3 +351,18 @@ def test_queues_that_are_all_empty_need_no_chart() -> None:
     text = shown(chart.page(80, 24))
     assert "┤" in text
     assert len(text.splitlines()) <= 24
+
+
+def test_status_counts_messages_given_back_among_the_errors() -> None:
+    found = status()
+    step = replace(found.steps[0], errors=3, failed_attempts=40)
+    text = shown(status_view.page(replace(found, steps=(step,)), "studio · local"))
+    assert " 43 " in text
+
+
+def test_an_alarm_about_letters_that_are_gone_clears_by_itself() -> None:
+    found = status()
+    empty = tuple(replace(queue, visible=0) for queue in found.queues)
+    [fault] = judge(replace(found, queues=empty, steps=())).faults
+    assert "it clears by itself" in fault.what
+    assert not any("clears" in fault.what for fault in judge(found).faults)

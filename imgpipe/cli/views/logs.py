@@ -40,7 +40,7 @@ _EVENT_STYLES = {
     "skipped": "dim",
 }
 _QUIET_FIELDS = frozenset({"message_id", "version_id"})
-_HIDDEN_FIELDS = frozenset({"event", "request_id"})
+_HIDDEN_FIELDS = frozenset({"event", "request_id", "_aws", "FunctionName"})
 """The event is shown first. The request stands in the START line above; `--json` has it in every line."""
 
 

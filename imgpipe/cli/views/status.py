@@ -90,7 +90,9 @@ def _function_cells(step: StepState) -> tuple[str, str, str]:
         return ("[red]missing[/]", "", "")
     if step.function is None:
         return ("[dim]worker[/]", "", "")
-    return (_known(step.invocations), _known(step.errors, "red"), _known(step.throttles, "yellow"))
+    known = [count for count in (step.errors, step.failed_attempts) if count is not None]
+    errors = sum(known) if known else None
+    return (_known(step.invocations), _known(errors, "red"), _known(step.throttles, "yellow"))
 
 
 def _known(count: int | None, style: str = "") -> str:
@@ -112,7 +114,7 @@ def _alert(queue: QueueState | None, style: str) -> str:
 
 
 def _rest(found: Status) -> Iterator[str]:
-    yield f"[dim]calls, errors and throttled: the last {MINUTES} minutes{_running(found)}[/]"
+    yield f"[dim]calls, errors (with messages given back) and throttled: the last {MINUTES} minutes{_running(found)}[/]"
     yield f"alarms  {_alarms(found.alarms)}"
     if found.unconfirmed:
         names = ", ".join(dict.fromkeys(it.address for it in found.unconfirmed))

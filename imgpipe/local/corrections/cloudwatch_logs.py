@@ -22,7 +22,7 @@ from typing import Any
 
 from ministack.services import cloudwatch_logs
 
-from imgpipe.local.corrections import metrics
+from imgpipe.local.corrections import metrics, metrics_embedded
 
 Matches = Callable[[str], bool]
 
@@ -146,6 +146,7 @@ _stock_pass_on = cloudwatch_logs._fanout_to_subscription_filters
 
 def _pass_on(group: str, stream: str, events: list[dict[str, Any]]) -> None:
     count(group, events)
+    metrics_embedded.count(str(event.get("message", "")) for event in events)
     _stock_pass_on(group, stream, events)
 
 

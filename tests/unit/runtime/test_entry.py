@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgpipe.local.corrections.metrics_embedded import measured
 from imgpipe.runtime import entry
 from tests.fakes import SETTINGS, FakeContext, FakeStore, s3_event, s3_record, sns_event, sqs_event
 
@@ -33,6 +34,19 @@ def test_a_failed_message_comes_back_after_a_pause_and_the_others_are_left_alone
 
     assert given == answer
     assert store.hidden == {"r2": 30}
+
+
+def test_messages_given_back_are_counted_in_the_log_and_success_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "p-enhance")
+    answer = {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
+    enter(sqs_event("a", "b"), lambda: lambda *_: answer, FakeStore())
+    enter(sqs_event("a", "b"), lambda: lambda *_: {"batchItemFailures": []}, FakeStore())
+
+    [line] = capsys.readouterr().out.splitlines()
+    [failed] = measured(line)
+    assert failed == ("imgpipe", entry.FAILED, 2.0, "Count", {"FunctionName": "p-enhance"})
 
 
 def test_a_handler_that_raises_gives_all_its_messages_back_and_tells_their_rows() -> None:
