@@ -28,9 +28,23 @@ def frames(im: Image.Image, data: bytes, limit: int) -> int:
 def scans(data: bytes) -> int:
     """Return the number of scans in a JPEG.
 
-    The marker can't occur in coded data; in metadata it would count too.
+    One if the first holds all components of a sequential JPEG: decoders stop behind it. Otherwise
+    the markers are counted; coded data can't hold one, metadata could, and would count too.
     """
-    return data.count(b"\xff\xda")
+    return 1 if _one_scan(data) else data.count(b"\xff\xda")
+
+
+def _one_scan(data: bytes) -> bool:
+    """Walk the segments up to the first scan; counting markers would read the whole file."""
+    at, components = 2, 0
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return 0 < components == data[at + 4]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            components = data[at + 9] if marker <= 0xC1 else 0
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def _gif(data: bytes, limit: int) -> int:

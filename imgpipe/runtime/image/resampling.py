@@ -34,7 +34,7 @@ def resize(im: Image.Image, size: Size, box: Box | None = None) -> Image.Image:
     if _resizer is None or im.mode not in SIMD_MODES:
         return im.resize(size, Image.Resampling.LANCZOS, box=box)
     left, top, right, bottom = box or whole
-    made = Image.new(im.mode, size)
+    made = Image.new(im.mode, size, None)  # every pixel is written: no need to clear them first
     options = simd.ResizeOptions(
         resize_alg=simd.ResizeAlg.convolution(simd.FilterType.lanczos3),
         crop_box=simd.CropBox(left, top, right - left, bottom - top),

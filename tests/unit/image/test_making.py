@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 from imgpipe.runtime import image
 from imgpipe.runtime.errors import Reason, Rejected
-from imgpipe.runtime.image import resampling
+from imgpipe.runtime.image import counting, resampling
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits
 from tests.pictures import (
@@ -276,6 +276,23 @@ def test_thousands_of_scans_are_refused_before_decoding() -> None:
     with pytest.raises(Rejected) as caught:
         one(bomb)
     assert caught.value.reason is Reason.TIME_LIMIT
+
+
+def test_scans_are_counted_only_where_there_can_be_more_than_one() -> None:
+    usual = encoded(corners(), quality=95)
+    assert counting.scans(usual) == 1
+    assert counting.scans(usual[:2] + b"\xff\xe1\0\x06\xff\xda\0\0" + usual[2:]) == 1  # in metadata
+    assert counting.scans(encoded(corners(), progressive=True)) > 5
+    assert counting.scans(usual[: usual.index(b"\xff\xda")]) == 0
+
+
+def test_a_smooth_picture_gets_tables_of_its_own() -> None:
+    """Standard ones waste its bits; Pillow's own optimised file is the measure."""
+    smooth = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
+    data = encoded(smooth, quality=95)
+    made = make(data, v={"width": 1600})["v"]
+    again = opened(made.data)
+    assert len(made.data) <= len(encoded(again, quality=80, optimize=True)) * 1.02
 
 
 def test_a_good_png_survives_a_bomb_in_its_texts() -> None:
