@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-from imgpipe.runtime.settings import Settings
+from imgpipe.runtime.settings import Limits, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -251,4 +251,5 @@ SETTINGS = Settings(
     expected=("sizes",),
     steps={"sizes": {"variants": {"medium": {"width": 80, "format": "jpeg"}}, "hash": "h1"}},
     notices=("uploaded", "completed", "failed"),
+    limits=Limits(isolate=False),
 )

@@ -143,7 +143,7 @@ def process(
     Exits 1 if any file was not done.
     """
     from imgpipe.cli.views import process as view
-    from imgpipe.deploy import spec
+    from imgpipe.deploy import spec, steps
     from imgpipe.operate.process import files as named
     from imgpipe.operate.process import functions, many, work
 
@@ -152,7 +152,7 @@ def process(
     if out:
         made = [name for each in declared.created.values() for name in each.variants]
         named.refuse_overwriting(files, out, made)
-    task = work.Task(functions=wanted, limits=functions.limits(declared), out=out)
+    task = work.Task(functions=wanted, limits=steps.limits(declared), out=out)
     ends = view.counted(many.process(named.find(files), task, processes=processes))
     tally = view.as_json(ends) if json else view.for_people(ends)
     if not tally.all_done:

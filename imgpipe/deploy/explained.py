@@ -42,13 +42,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "prefix": "Keys that begin with this are uploads.",
         "suffixes": "Only these endings, in any case; without, content decides what is an image.",
         "deliver": "Where S3 sends its events.",
-        "limits": "What is refused before it is decoded.",
+        "limits": "What is refused, before it is decoded or while it is.",
     },
     "UploadLimits": {
         "bytes": "The largest file.",
         "pixels": "The largest picture, width times height.",
         "frames": "The most frames of an animation or pages of a document.",
-        "decode": "The longest that decoding may take.",
+        "decode": "The longest that the work on one image may take, at most three fifths of its function's timeout.",
+        "memory": "The most memory that the work on one image may take, at most three quarters of its function's.",
+        "isolate": "Work on images in a process of its own: one that hangs, crashes or takes too much memory "
+        "is rejected, and costs no other.",
     },
     "Step": {
         "on": "What starts it: an upload, or a removal.",

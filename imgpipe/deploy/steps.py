@@ -9,10 +9,12 @@ pictures and facts, never how a function is run: more memory makes no output sta
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.deploy.resources import canonical
+from imgpipe.runtime.settings import DECODING_SHARE, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda, Variant
 
 HASH_LENGTH = 12
+DECODING_TIME = 0.6
+"""The share of a function's timeout that one image may take."""
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
 """The Lambda sources that come with imgpipe, each a folder of `lambdas/`."""
 
@@ -102,6 +106,23 @@ def with_hash(step: Step) -> dict[str, Any]:
 def settings_hash(spec: Spec) -> str:
     """Identify the steps that an upload must go through, and their settings."""
     return digest({name: digest(settings(step)) for name, step in spec.created.items()})
+
+
+def limits(spec: Spec, timeout_s: int | None = None) -> Limits:
+    """Return what the functions may take on; in a function of `timeout_s`, at most three fifths of
+    that for one image, so that it can say how the image ended.
+    """
+    declared = spec.uploads.limits
+    memory_bytes = declared.memory * 1_048_576
+    return Limits(
+        max_bytes=declared.bytes,
+        max_pixels=declared.pixels,
+        max_frames=declared.frames,
+        decode_s=min(float(declared.decode), (timeout_s or math.inf) * DECODING_TIME),
+        max_decoded_bytes=int(memory_bytes * DECODING_SHARE),
+        memory_bytes=memory_bytes,
+        isolate=declared.isolate,
+    )
 
 
 def source(step: Step) -> str:

@@ -32,12 +32,11 @@ from imgpipe.deploy.names import (
     WRITER,
 )
 from imgpipe.runtime import row
-from imgpipe.runtime.settings import Limits, Settings
+from imgpipe.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imgpipe.deploy.model import Spec
     from imgpipe.deploy.policies import Statement
     from imgpipe.deploy.steps import Group, Running
 
@@ -117,7 +116,7 @@ def _step_branch(build: Build, group: Group) -> None:
         else {},
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",
-        limits=_limits(build.spec),
+        limits=steps.limits(build.spec, group.running.timeout_s),
         max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.retries,
     )
     add_branch(
@@ -323,16 +322,6 @@ def _settings(build: Build, function: str) -> Settings:
         uploads_bucket=build.names.bucket("uploads"),
         variants_bucket=build.names.bucket("variants"),
         prefix=build.spec.uploads.prefix,
-    )
-
-
-def _limits(spec: Spec) -> Limits:
-    limits = spec.uploads.limits
-    return Limits(
-        max_bytes=limits.bytes,
-        max_pixels=limits.pixels,
-        max_frames=limits.frames,
-        decode_s=float(limits.decode),
     )
 
 

@@ -15,22 +15,25 @@ from typing import Any
 SETTINGS_VARIABLE = "IMGPIPE_SETTINGS"
 CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-DECODING_SHARE = 0.6
-"""Of a function's memory. The rest is for Python, the libraries, the file and the variants."""
+IMAGE_SHARE = 0.75
+"""Of a function's memory. The rest is for the function itself: Python, the SDK, the file on its way."""
+DECODING_SHARE = 0.85
+"""Of an image's memory. The rest is for Python, the libraries, the file and the variants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is refused before decoding:
-
-    file size, width x height, frames, memory that decoding would take.
+    """What is refused before decoding (file size, width x height, frames, memory that decoding would
+    take), and what ends it: wall-clock seconds and memory of the process that works on one image.
     """
 
     max_bytes: int = 200_000_000
     max_pixels: int = 250_000_000
     max_frames: int = 500
-    decode_s: float = 30.0
-    max_decoded_bytes: int = 1_100_000_000
+    decode_s: float = 10.0
+    max_decoded_bytes: int = 912_680_550
+    memory_bytes: int = 1_073_741_824
+    isolate: bool = True  # work on images in a process of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +86,10 @@ def from_environment() -> Settings:
 def within_memory(limits: Limits) -> Limits:
     """Return `limits` for the memory that this function has: running out of it kills it."""
     memory_mb = int(os.environ.get(MEMORY_VARIABLE, "0"))
-    if not memory_mb:
-        return limits
-    share = int(memory_mb * 1_048_576 * DECODING_SHARE)
-    return replace(limits, max_decoded_bytes=min(limits.max_decoded_bytes, share))
+    share = int(memory_mb * 1_048_576 * IMAGE_SHARE) or limits.memory_bytes
+    memory = min(limits.memory_bytes, share)
+    decoded = min(limits.max_decoded_bytes, int(memory * DECODING_SHARE))
+    return replace(limits, memory_bytes=memory, max_decoded_bytes=decoded)
 
 
 def code_hash() -> str:

@@ -1,6 +1,9 @@
 """What every image function does with an invocation: open each upload, hand its bytes to the image
 core, store what was made, and say how it ended.
 
+The core works in a child process (`imgpipe.runtime.guard`), so what a picture does to its decoder is
+an outcome of that picture, and the rest of the batch goes on.
+
 The order is the promise: outputs first, then (for a rejected upload) the letter to the `rejected`
 queue, then the results, then the acknowledgement. A function that is killed anywhere leaves its
 message unacknowledged; the next attempt writes the same keys again.
@@ -14,6 +17,7 @@ before it could say so, may have stored of it is reported, so that it is tidied.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -22,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import batch, events, labels, log, results
-from imgpipe.runtime.errors import Malformed, Reason, Rejected
+from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
 from imgpipe.runtime.results import Output, Problem, StepResult
@@ -30,11 +34,15 @@ from imgpipe.runtime.settings import Settings, code_hash, from_environment, with
 from imgpipe.runtime.store import Outgoing, Source, Store, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from imgpipe.runtime.events import Change, Message
     from imgpipe.runtime.made import Made, Make, Picture
 
+AFTERWARDS_S = 3.0
+"""Kept of a function's time, or a fifth of it if that is less, for what comes after the image work:
+storing, reporting, answering.
+"""
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
@@ -54,10 +62,28 @@ def run(
     worker = _Worker(
         store=store or shared(),
         settings=replace(told, limits=within_memory(told.limits)),
-        make=make,
+        make=_isolated(make) if told.limits.isolate else make,
         request_id=str(getattr(context, "aws_request_id", "")),
+        time_left_s=_time_left_s(context),
     )
     return batch.run(events.messages(event, worker.request_id), worker.message)
+
+
+def _isolated(make: Make) -> Make:
+    from imgpipe.runtime.guard import guarded  # who does without needn't import it
+
+    return guarded(make)
+
+
+def _time_left_s(context: Any) -> Callable[[], float]:
+    """Return what tells how long image work may take before Lambda ends the function and all it
+    holds.
+    """
+    left_ms = getattr(context, "get_remaining_time_in_millis", None)
+    if left_ms is None:
+        return lambda: math.inf
+    kept_s = min(AFTERWARDS_S, left_ms() / 1000 / 5)
+    return lambda: left_ms() / 1000 - kept_s
 
 
 def report_broken(
@@ -90,6 +116,7 @@ class _Worker:
     settings: Settings
     make: Make
     request_id: str
+    time_left_s: Callable[[], float] = lambda: math.inf
 
     def message(self, message: Message) -> None:
         """Work on every change in `message`, also after one failed; raise the first failure."""
@@ -161,10 +188,28 @@ class _Worker:
             raise Rejected(Reason.EMPTY_FILE)
         if source.size > limit:
             raise Rejected(Reason.TOO_LARGE, f"{source.size} bytes; the limit is {limit}")
+        data = source.read()
         try:
-            return self.make(source.read(), self.settings.steps, self.settings.limits)
+            return self._made_in_time(data)
         except MemoryError as error:
             raise Rejected(Reason.MEMORY_LIMIT) from error
+
+    def _made_in_time(self, data: bytes) -> Mapping[str, Made]:
+        """Do the image work. Raises Transient when this invocation, not the limit, was too short:
+
+        the picture may be fine, and gets its whole time when it comes back.
+        """
+        limits, left_s = self.settings.limits, self.time_left_s()
+        if left_s >= limits.decode_s:
+            return self.make(data, self.settings.steps, limits)
+        if left_s <= 0:
+            raise Transient("the function's time was used up by the images before")
+        try:
+            return self.make(data, self.settings.steps, replace(limits, decode_s=left_s))
+        except Rejected as refusal:
+            if refusal.reason is not Reason.TIME_LIMIT:
+                raise
+            raise Transient(f"the function had {left_s:.1f} s left for it") from refusal
 
     def _store(self, job: Job, made: Mapping[str, Made], started: float) -> list[StepResult]:
         done = []

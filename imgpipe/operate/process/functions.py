@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.deploy import steps
 from imgpipe.deploy.templates import source_folder
 from imgpipe.errors import ImgpipeError, UsageError
-from imgpipe.runtime.settings import Limits
 
 if TYPE_CHECKING:
     from imgpipe.deploy.spec import Spec
@@ -72,13 +71,3 @@ def load_make(source: str, folder: Path) -> Make:
     if make is None:
         raise UsageError(str(path), "it has no function `make` that could be run without a cloud")
     return make
-
-
-def limits(spec: Spec) -> Limits:
-    declared = spec.uploads.limits
-    return Limits(
-        max_bytes=declared.bytes,
-        max_pixels=declared.pixels,
-        max_frames=declared.frames,
-        decode_s=declared.decode,
-    )

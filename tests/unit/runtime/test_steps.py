@@ -119,7 +119,7 @@ def test_a_bad_upload_is_rejected_with_its_reason(
 def _with_limit(max_bytes: int) -> Any:
     from dataclasses import replace
 
-    return replace(SETTINGS, limits=Limits(max_bytes=max_bytes))
+    return replace(SETTINGS, limits=Limits(max_bytes=max_bytes, isolate=False))
 
 
 def test_the_letter_goes_out_before_the_result(store: FakeStore) -> None:
