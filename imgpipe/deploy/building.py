@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from imgpipe.deploy import policies, steps
+from imgpipe.deploy import policies, steps, triggers
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.names import ALARMS, DLQ_ENDING, NOTICES, Names
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE, SETTINGS_VARIABLE, Settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgpipe.deploy.model import Spec
     from imgpipe.deploy.policies import Statement
     from imgpipe.deploy.steps import Group, Running
+    from imgpipe.deploy.triggers import Feed, Sender
 
 DLQ_RETENTION_S = 14 * 86_400
 ASYNC_ATTEMPTS = 3
@@ -65,8 +66,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a branch is made from. `topics` feed it, each with a filter policy; `queue` is its
-    queue's short name.
+    """What a branch is made from. `feed` is how its messages come; `queue` is its queue's
+    short name.
     """
 
     name: str
@@ -76,8 +77,9 @@ class Work:
     running: Running
     via: Via
     queue: str
-    topics: tuple[tuple[str, str], ...] = ()
+    feed: Feed = triggers.NOTHING
     steps: tuple[str, ...] = ()
+    waits_for: tuple[r.Key, ...] = ()
 
 
 @dataclass(slots=True)
@@ -140,15 +142,16 @@ def add_queue(
     short: str,
     *,
     topics: Sequence[str] = (),
+    senders: Sequence[Sender] = (),
     retention_s: int = DLQ_RETENTION_S,
     running: Running | None = None,
 ) -> str:
-    """Add a queue that `topics` (short names) may send to. With `running` it is a work queue with a
+    """Add a queue that `topics` (short names) and `senders` may send to. With `running` it is a work queue with a
     DLQ.
     """
     name = build.names.part(short)
     policy = policies.queue(
-        build.place.queue_arn(name), [build.topic_arn(topic) for topic in topics]
+        build.place.queue_arn(name), [build.topic_arn(topic) for topic in topics], senders
     )
     build.queues[short] = name
     if running is None:
@@ -170,29 +173,21 @@ def add_queue(
 def add_branch(build: Build, work: Work) -> None:
     """Add a function, or the queue and role of workers, and all that is its alone."""
     short_dlq = work.queue + DLQ_ENDING
-    topics = [topic for topic, _ in work.topics]
-    dlq = add_queue(build, short_dlq, topics=topics)
+    feed = work.feed
+    topics = [topic for topic, _, _ in feed.topics]
+    dlq = add_queue(build, short_dlq, topics=topics, senders=feed.senders if feed.pattern else ())
     function = build.names.part(work.name)
     settings = _settings(build, work)
     queue = None
     if work.via != "function":
-        queue = add_queue(build, work.queue, topics=topics, running=work.running)
+        queue = add_queue(
+            build, work.queue, topics=topics, senders=feed.senders, running=work.running
+        )
     if work.via == "worker":
         build.add(_role(build, work, policies.trust_workers(build.place)))
     else:
         _add_function(build, work, function, settings, dlq)
-    build.add(
-        *(
-            r.Subscription(
-                topic=build.names.part(topic),
-                protocol="sqs" if queue else "lambda",
-                endpoint=queue or function,
-                dlq=dlq,
-                filter_policy=filter_policy,
-            )
-            for topic, filter_policy in work.topics
-        )
-    )
+    _listen(build, work, queue, dlq)
     build.branches.append(
         Branch(
             name=work.name,
@@ -214,6 +209,27 @@ def add_branch(build: Build, work: Work) -> None:
             topic=build.names.part(topics[0]) if topics else None,
         )
     )
+
+
+def _listen(build: Build, work: Work, queue: str | None, dlq: str) -> None:
+    """Subscribe the branch to its topics, or give it its rule on the event bus."""
+    function = build.names.part(work.name)
+    build.add(
+        *(
+            r.Subscription(
+                topic=build.names.part(topic),
+                protocol="sqs" if queue else "lambda",
+                endpoint=queue or function,
+                dlq=dlq,
+                filter_policy=filter_policy,
+                filter_scope=scope,
+            )
+            for topic, filter_policy, scope in work.feed.topics
+        )
+    )
+    if work.feed.pattern:
+        target = r.Key("queue", queue) if queue else r.Key("function", function)
+        build.add(r.EventRule(name=function, pattern=work.feed.pattern, target=target, dlq=dlq))
 
 
 def _settings(build: Build, work: Work) -> Settings:
@@ -261,7 +277,7 @@ def _through_queue(build: Build, work: Work, function: str) -> None:
 
 
 def _directly(build: Build, work: Work, function: str, dlq: str) -> None:
-    """Let the topics invoke the function, and its failures reach `dlq`."""
+    """Let what feeds it invoke the function, and its failures reach `dlq`."""
     build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
     build.add(
         *(
@@ -271,8 +287,18 @@ def _directly(build: Build, work: Work, function: str, dlq: str) -> None:
                 principal="sns.amazonaws.com",
                 source_arn=build.topic_arn(topic),
             )
-            for topic, _ in work.topics
-        )
+            for topic, _, _ in work.feed.topics
+        ),
+        *(
+            r.Permission(
+                function=function,
+                statement_id=sender.id,
+                principal=sender.principal,
+                source_arn=sender.arn,
+                source_account=sender.account,
+            )
+            for sender in work.feed.senders
+        ),
     )
 
 
@@ -293,4 +319,5 @@ def _function(build: Build, work: Work, name: str, settings: Settings) -> r.Func
         code_hash=build.code_hashes[work.source],
         log_group=build.names.log_group(work.name),
         reserved_concurrency=reserved,
+        waits_for=work.waits_for,
     )

@@ -99,7 +99,11 @@ def _outline(made: Sketch, graph: Graph) -> Iterator[str]:
 def _uploads(made: Sketch, uploads: Key) -> Iterator[tuple[str, str]]:
     yield f"bucket uploads ({made.nodes[uploads].detail})", "dead letters"
     for edge, branch, indent in _tree(made.after(uploads)):
-        yield f"{branch} {edge.label} → topic {made.nodes[edge.target].title}", ""
+        target = made.nodes[edge.target]
+        if target.shape != "topic":
+            yield f"{branch} {edge.label} → {_chain(made, edge.target)}", target.dlq
+            continue
+        yield f"{branch} {edge.label} → topic {target.title}", ""
         for inner, twig, _ in _tree(made.after(edge.target)):
             yield f"{indent} {twig} {_chain(made, inner.target)}", made.nodes[inner.target].dlq
 

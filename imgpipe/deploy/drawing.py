@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgpipe.deploy.icons import ICONS, STYLE
+from imgpipe.deploy.sketch import ORDER
+from imgpipe.deploy.triggers import OCCASIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from imgpipe.deploy.model import On
     from imgpipe.deploy.resources import Key
     from imgpipe.deploy.sketch import Edge, Node, Shape, Sketch
 
@@ -101,18 +104,17 @@ def arrange(sketch: Sketch) -> Places:
     """Return a place for every box. The lane above the branches is the notifier's, if any."""
     notifier = _find(sketch, "function", "notifier")
     lane = 1 if notifier else 0
-    created = [target for target in _hearing(sketch, "uploaded") if target != notifier]
-    removed = _hearing(sketch, "removed")
-    places: Places = {}
-    for row, target in enumerate([*created, *removed], lane):
-        places |= _branch(sketch, target, row)
-    among = lane + (len(created) - 1) / 2
+    heard = {on: [it for it in _hearing(sketch, on) if it != notifier] for on in ORDER}
+    places, first = _rows(sketch, heard, lane)
+    among = lane + (len(heard["created"]) - 1) / 2
     centre = max(among, lane + 1)
-    last = max(lane + len(created) + len(removed) - 1, centre + 2)
+    last = max(lane + sum(len(some) for some in heard.values()) - 1, centre + 2)
     wanted: dict[tuple[Shape, str], Place] = {
         ("bucket", "uploads"): Place(UPLOADS, among),
-        ("topic", "uploaded"): Place(TOPICS, among),
-        ("topic", "removed"): Place(TOPICS, lane + len(created) + (len(removed) - 1) / 2),
+        **{
+            ("topic", OCCASIONS[on].topic): Place(TOPICS, first[on] + (len(some) - 1) / 2)
+            for on, some in heard.items()
+        },
         ("bucket", "variants"): Place(OUTPUTS, centre - 1),
         ("queue", "results"): Place(OUTPUTS, centre),
         ("queue", "rejected"): Place(OUTPUTS, centre + 1),
@@ -130,6 +132,21 @@ def arrange(sketch: Sketch) -> Places:
             places[key] = place
             places |= _hearers(sketch, key, place)
     return places
+
+
+def _rows(
+    sketch: Sketch, heard: Mapping[On, list[Key | str]], lane: int
+) -> tuple[Places, dict[On, int]]:
+    """Give each branch a row, from `lane` on; say with which row each occasion begins."""
+    places: Places = {}
+    first: dict[On, int] = {}
+    row = lane
+    for on, targets in heard.items():
+        first[on] = row
+        for target in targets:
+            places |= _branch(sketch, target, row)
+            row += 1
+    return places, first
 
 
 def _branch(sketch: Sketch, target: Key | str, row: float) -> Places:
@@ -161,10 +178,12 @@ def _find(sketch: Sketch, shape: Shape, name: str) -> Key | str | None:
     )
 
 
-def _hearing(sketch: Sketch, topic: str) -> list[Key | str]:
-    """Return what a topic leads to, in the order of pipeline.yaml."""
-    key = _find(sketch, "topic", topic)
-    return [edge.target for edge in sketch.after(key)] if key else []
+def _hearing(sketch: Sketch, on: On) -> list[Key | str]:
+    """Return what hears of an occasion, through its topic or straight from the bucket."""
+    bucket, topic = _find(sketch, "bucket", "uploads"), _find(sketch, "topic", OCCASIONS[on].topic)
+    told = [edge for edge in sketch.after(bucket) if edge.label.split()[0] == on] if bucket else []
+    direct = [edge.target for edge in told if edge.target != topic]
+    return [*direct, *(edge.target for edge in (sketch.after(topic) if topic else ()))]
 
 
 def _arrows(sketch: Sketch, places: Places) -> Iterator[str]:

@@ -41,7 +41,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Uploads": {
         "prefix": "Keys that begin with this are uploads.",
         "suffixes": "Only these endings, in any case; without, content decides what is an image.",
-        "deliver": "Where S3 sends its events.",
+        "deliver": "Where S3 sends its events: a topic for all, straight to each step's queue or function, "
+        "or EventBridge.",
+        "events": "Which ways an object can come are uploads; all, if none is named.",
         "limits": "What is refused, before it is decoded or while it is.",
     },
     "UploadLimits": {
@@ -54,7 +56,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "is rejected, and costs no other.",
     },
     "Step": {
-        "on": "What starts it: an upload, or a removal.",
+        "on": "What starts it: an upload, a removal (or expiry), a restored archive, changed tags.",
+        "only": "Work on some of the uploads alone.",
         "via": "How events come: through a queue, directly, or through a queue to workers (`imgpipe worker`).",
         "group": "Steps with the same group share a function: one read, one decode.",
         "variants": "The pictures that are made; a variant's name is its folder.",
@@ -66,6 +69,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "tags": "Words for the picture: basic computes them from measures, which are kept too; "
         "rekognition has AWS add what it recognises.",
         "lambda": "A folder in lambdas/ with code of your own, or settings for this step alone.",
+    },
+    "Only": {
+        "prefix": "A folder below the uploads' prefix.",
+        "suffixes": "Only these endings, in any case.",
     },
     "Variant": {
         "width": "Pixels; nothing is ever enlarged.",

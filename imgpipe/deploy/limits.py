@@ -54,9 +54,15 @@ def check(spec: Spec, environment: str) -> list[Finding]:
     return [
         *_names(spec, built),
         *sizes(built),
-        *(Finding(("uploads", "suffixes"), message) for message in notification_faults(built)),
+        *(Finding(_blamed(spec), message) for message in notification_faults(built)),
         *(Finding(("uploads", "prefix"), message) for message in loops(built)),
     ]
+
+
+def _blamed(spec: Spec) -> YamlPath:
+    """Return the setting that notification entries follow from."""
+    direct = spec.uploads.deliver in {"queue", "function"}
+    return ("uploads", "deliver") if direct else ("uploads", "suffixes")
 
 
 def _names(spec: Spec, built: Graph) -> Iterator[Finding]:
@@ -131,11 +137,26 @@ def notification_faults(built: Graph) -> Iterator[str]:
             if rule.target.name.endswith(".fifo"):
                 yield f"S3 can't notify the FIFO {rule.target.kind} `{rule.target.name}`"
         for one, other in itertools.combinations(rules, 2):
-            if overlap(one, other):
+            if overlap(one, other) and one.target == other.target:
                 yield (
                     f"`{one.suffix or one.prefix}` and `{other.suffix or other.prefix}` overlap: "
                     "S3 refuses two entries that match the same key for the same event"
                 )
+            elif overlap(one, other):
+                names = [_short(built, rule.target) for rule in (one, other)]
+                yield (
+                    f"`{names[0]}` gets {_which(one)}, and `{names[1]}` {_which(other)}: these overlap, "
+                    "and S3 sends an event to one place only; give each step its own `only`, "
+                    "or use `deliver: topic`"
+                )
+
+
+def _short(built: Graph, target: r.Key) -> str:
+    return target.name.removeprefix(f"{built.pipeline}-{built.environment}-")
+
+
+def _which(rule: r.Rule) -> str:
+    return f"`{rule.prefix}*{rule.suffix}`"
 
 
 def overlap(one: r.Rule, other: r.Rule) -> bool:

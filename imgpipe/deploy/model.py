@@ -169,15 +169,7 @@ def _lambda(value: object) -> object:
     return {"source": value} if isinstance(value, str) else value
 
 
-def _not_yet(unsupported: Mapping[str, str]) -> BeforeValidator:
-    def check(value: object) -> object:
-        if isinstance(value, str) and value in unsupported:
-            raise ValueError(f"`{value}` isn't supported yet; {unsupported[value]}")
-        return value
-
-    return BeforeValidator(check)
-
-
+On = Literal["created", "removed", "restored", "tagged"]
 Name = Annotated[str, AfterValidator(_name)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Suffix = Annotated[str, AfterValidator(_suffix)]
@@ -247,10 +239,8 @@ class Uploads(Section):
 
     prefix: Prefix = "incoming/"
     suffixes: tuple[Suffix, ...] = ()
-    deliver: Annotated[
-        Literal["topic"],
-        _not_yet(dict.fromkeys(("queue", "function", "eventbridge"), "write `deliver: topic`")),
-    ] = "topic"
+    deliver: Literal["topic", "queue", "function", "eventbridge"] = "topic"
+    events: tuple[Literal["put", "post", "copy", "multipart"], ...] = ()
     limits: UploadLimits = UploadLimits()
 
 
@@ -313,12 +303,20 @@ class LambdaDefaults(Section):
     architecture: Literal["x86_64", "arm64"] = "x86_64"
 
 
+class Only(Section):
+    """Which uploads a step works on, if not all: a folder below the uploads' prefix, some endings."""
+
+    prefix: Prefix = ""
+    suffixes: tuple[Suffix, ...] = ()
+
+
 class Step(Section):
     """What is done with each upload (or removal), and how its events reach the function that does
     it.
     """
 
-    on: Literal["created", "removed"] = "created"
+    on: On = "created"
+    only: Only = Only()
     via: Literal["function", "queue", "worker"] = "queue"
     group: Name | None = None
     variants: Mapping[Name, Variant] = Field(default_factory=dict)

@@ -106,6 +106,7 @@ def _spots(site: Site, declared: Mapping[Key, Resource]) -> Iterator[Spot]:
     yield from _around(declared)
     yield Spot("alarm", site.prefix)
     yield Spot("dashboard", f"{site.prefix}{site.place.region}")
+    yield Spot("event_rule", site.prefix)
     yield Spot("log_group", f"/aws/lambda/{site.prefix}")
 
 

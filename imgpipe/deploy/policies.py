@@ -15,6 +15,8 @@ from imgpipe.deploy.resources import Place, canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from imgpipe.deploy.triggers import Sender
+
 Statement = dict[str, Any]
 
 
@@ -81,9 +83,9 @@ def alarms_publish(topic_arn: str, alarms_arn: str, place: Place) -> Statement:
     }
 
 
-def queue(arn: str, topic_arns: Sequence[str] = ()) -> str:
-    """SNS may send to the queue for `topic_arns`; everybody else needs a policy of their own. TLS
-    only.
+def queue(arn: str, topic_arns: Sequence[str] = (), senders: Sequence[Sender] = ()) -> str:
+    """SNS may send to the queue for `topic_arns`, and other services as `senders` say; everybody else needs a policy
+    of their own. TLS only.
     """
     statements = [_no_plain_http("sqs:*", [arn])]
     if topic_arns:
@@ -94,7 +96,17 @@ def queue(arn: str, topic_arns: Sequence[str] = ()) -> str:
                 "Condition": {"ArnEquals": {"aws:SourceArn": one(topic_arns)}},
             }
         )
-    return document(statements)
+    return document([*statements, *(_sends(arn, sender) for sender in senders)])
+
+
+def _sends(queue_arn: str, sender: Sender) -> Statement:
+    """A service may send for one source; where the source's ARN names no account, while that is in ours."""
+    account = {"StringEquals": {"aws:SourceAccount": sender.account}} if sender.account else {}
+    return {
+        **allow(f"{sender.id.capitalize()}Sends", ["sqs:SendMessage"], [queue_arn]),
+        "Principal": {"Service": sender.principal},
+        "Condition": {"ArnEquals": {"aws:SourceArn": sender.arn}, **account},
+    }
 
 
 TRUST_LAMBDA = document(

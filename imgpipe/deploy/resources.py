@@ -26,6 +26,7 @@ Kind = Literal[
     "permission",
     "mapping",
     "subscription",
+    "event_rule",
     "notification",
     "alarm",
     "dashboard",
@@ -229,6 +230,7 @@ class Function:
     code_hash: str
     log_group: str
     reserved_concurrency: int | None = None
+    waits_for: tuple[Key, ...] = field(default=(), compare=False)  # what must listen already
 
     @property
     def key(self) -> Key:
@@ -236,7 +238,7 @@ class Function:
 
     @property
     def needs(self) -> tuple[Key, ...]:
-        return (Key("role", self.role), Key("log_group", self.log_group))
+        return (Key("role", self.role), Key("log_group", self.log_group), *self.waits_for)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +308,8 @@ class Subscription:
     protocol: Literal["sqs", "lambda", "email", "sms", "application"]
     endpoint: str
     dlq: str | None
-    filter_policy: str = ""  # canonical JSON on message attributes, or nothing
+    filter_policy: str = ""  # canonical JSON, or nothing
+    filter_scope: Literal["attributes", "body"] = "attributes"
 
     @property
     def key(self) -> Key:
@@ -341,6 +344,7 @@ class Notification:
     bucket: str
     id_prefix: str
     rules: tuple[Rule, ...]
+    eventbridge: bool = False  # everything to the account's event bus as well; never switched off
     waits_for: tuple[Key, ...] = field(
         default=(), compare=False
     )  # e.g. permissions and subscriptions
@@ -352,6 +356,25 @@ class Notification:
     @property
     def needs(self) -> tuple[Key, ...]:
         return (Key("bucket", self.bucket), *(rule.target for rule in self.rules), *self.waits_for)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """A rule of EventBridge's default bus: events like `pattern` go to `target`, or in the end to the queue `dlq`."""
+
+    name: str
+    pattern: str  # canonical JSON
+    target: Key  # a queue or function
+    dlq: str
+    enabled: bool = True
+
+    @property
+    def key(self) -> Key:
+        return Key("event_rule", self.name)
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        return (self.target, Key("queue", self.dlq))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +432,7 @@ Resource = (
     | Permission
     | Mapping
     | Subscription
+    | EventRule
     | Notification
     | Alarm
     | Dashboard

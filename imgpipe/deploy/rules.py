@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy import steps, templates
-from imgpipe.deploy.model import Notice, Spec, Step, StepLambda
+from imgpipe.deploy.model import Notice, Only, Spec, Step, StepLambda
 from imgpipe.deploy.names import DLQ_ENDING, OPERATIONS, RESERVED
 from imgpipe.deploy.problems import Finding, YamlPath, did_you_mean
 from imgpipe.deploy.units import duration, shown
@@ -97,7 +97,7 @@ def something_to_do(context: Context) -> Iterator[Finding]:
         )
     for name, step in context.spec.steps.items():
         makes = bool(steps.settings(step))
-        if step.on == "created" and not makes and not step.lambda_.source:
+        if step.on != "removed" and not makes and not step.lambda_.source:
             yield Finding(
                 _step(name),
                 f"`{name}` does nothing: give it `variants`, `exif`, `palette` or `tags`",
@@ -124,12 +124,53 @@ def removed_steps(context: Context) -> Iterator[Finding]:
         yield Finding(_name_path(group), f"`{tidies[0].name}` tidies already; once is enough", True)
 
 
+def delivery(context: Context) -> Iterator[Finding]:
+    """Without a topic or a bus, S3 sends an upload to one queue or function."""
+    deliver = context.spec.uploads.deliver
+    for group in context.groups if deliver in {"queue", "function"} else ():
+        to_function = group.via == "function"
+        if group.on == "created" and to_function != (deliver == "function"):
+            way = "`via: function`" if deliver == "function" else "`via: queue` or `via: worker`"
+            yield Finding(
+                _step(next(iter(group.steps)), "via"),
+                f"`deliver: {deliver}` sends uploads straight to a {deliver}: write {way}, or "
+                "`deliver: topic`",
+            )
+    if deliver in {"queue", "function"} and context.spec.notify.uploaded.addresses:
+        yield Finding(
+            ("notify", "uploaded"),
+            f"with `deliver: {deliver}` only the step hears of an upload, and no notice could be "
+            "written: use `completed`, or `deliver: topic`",
+            True,
+        )
+
+
+def some_uploads(context: Context) -> Iterator[Finding]:
+    """A step's own prefix and endings must be able to match something."""
+    heard = context.spec.uploads.suffixes
+    for name, step in context.spec.steps.items():
+        for index, suffix in enumerate(step.only.suffixes):
+            if heard and suffix not in heard:
+                yield Finding(
+                    _step(name, "only", "suffixes", index),
+                    f"`{suffix}` is not among `uploads: {{suffixes: …}}`: it would never come",
+                )
+            if suffix in step.only.suffixes[:index]:
+                yield Finding(_step(name, "only", "suffixes", index), f"`{suffix}` is listed twice")
+        if step.on == "removed" and step.only != Only():
+            yield Finding(
+                _step(name, "only"),
+                "every removal is tidied: what was never made costs nothing to tidy",
+                True,
+            )
+
+
 def groups_agree(context: Context) -> Iterator[Finding]:
     """Steps of a group share one function, so there is one way to it and one set of settings."""
     for group in context.groups:
         first_name, first = next(iter(group.steps.items()))
         for name, step in list(group.steps.items())[1:]:
-            for field in ("on", "via"):
+            for field in ("on", "via", "only"):
                 if getattr(step, field) != getattr(first, field):
                     yield Finding(
                         _step(name, field),
@@ -418,6 +459,8 @@ RULES: tuple[Rule, ...] = (
     names_that_mislead,
     something_to_do,
     removed_steps,
+    delivery,
+    some_uploads,
     groups_agree,
     group_names,
     variants,

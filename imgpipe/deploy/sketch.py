@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from imgpipe.deploy import resources as r
+from imgpipe.deploy import triggers
 from imgpipe.deploy.names import DLQ_ENDING
 from imgpipe.deploy.resources import Key
 
@@ -21,11 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgpipe.deploy.graph import Branch, Graph
+    from imgpipe.deploy.model import On
 
 Shape = Literal["bucket", "topic", "queue", "function", "table", "people", "alarms"]
 Style = Literal["solid", "dashed"]
 
-_TOPICS = {"uploaded": "new objects", "removed": "removals", "completed": "images ended"}
+ORDER: tuple[On, ...] = ("created", "restored", "tagged", "removed")
+_TOPICS = {
+    "uploaded": "new objects",
+    "restored": "restored objects",
+    "tagged": "changed tags",
+    "removed": "removals",
+    "completed": "images ended",
+}
 _PEOPLE = {"email": "e-mail", "sms": "text", "application": "push"}
 
 
@@ -125,9 +134,13 @@ def _people(graph: Graph) -> dict[str, str]:
 
 def _edges(graph: Graph) -> Iterator[Edge]:
     for notification in graph.of(r.Notification):
-        for rule in sorted(notification.rules, key=_is_removal):
-            label = "removed" if _is_removal(rule) else "created"
-            yield Edge(Key("bucket", notification.bucket), rule.target, label)
+        told = [(_occasion(rule.events), rule.prefix, rule.target) for rule in notification.rules]
+        for on, prefix, target in sorted(told, key=lambda each: ORDER.index(each[0])):
+            below = prefix.removeprefix(graph.prefix)
+            yield Edge(Key("bucket", notification.bucket), target, f"{on} {below}".strip())
+    for bus_rule in graph.of(r.EventRule):
+        on = _occasion(json.loads(bus_rule.pattern)["detail-type"])
+        yield Edge(Key("bucket", graph.uploads_bucket), bus_rule.target, f"{on} by EventBridge")
     for subscription in graph.of(r.Subscription):
         yield Edge(Key("topic", subscription.topic), _endpoint(subscription))
     for mapping in graph.of(r.Mapping):
@@ -151,8 +164,13 @@ def _runs(branch: Branch) -> Key | str:
     return Key("function", branch.function) if branch.function else f"workers {branch.name}"
 
 
-def _is_removal(rule: r.Rule) -> bool:
-    return "Created" not in rule.events[0]
+def _occasion(told: Sequence[str]) -> On:
+    """Return our word for S3's or EventBridge's names of events."""
+    names = triggers.OCCASIONS.items()
+    return next(
+        (on for on, occasion in names if set(told) & {*occasion.events, *occasion.detail_types}),
+        "created",
+    )
 
 
 def _endpoint(subscription: r.Subscription) -> Key | str:

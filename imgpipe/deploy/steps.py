@@ -17,9 +17,9 @@ from imgpipe.deploy.resources import canonical
 from imgpipe.runtime.settings import DECODING_SHARE, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from imgpipe.deploy.model import LambdaDefaults, Spec, Step, StepLambda, Variant
+    from imgpipe.deploy.model import LambdaDefaults, On, Spec, Step, StepLambda, Variant
 
 HASH_LENGTH = 12
 DECODING_TIME = 0.6
@@ -51,7 +51,9 @@ class Group:
     """Steps that share a function, in the order of pipeline.yaml."""
 
     name: str
-    on: Literal["created", "removed"]
+    on: On
+    prefix: str
+    suffixes: tuple[str, ...]
     via: Literal["function", "queue", "worker"]
     source: str
     steps: Mapping[str, Step]
@@ -103,6 +105,11 @@ def with_hash(step: Step) -> dict[str, Any]:
     return {**made, "hash": digest(made)}
 
 
+def group_hash(group: Group) -> str:
+    """Identify what one function does: a letter that it rejected is worth sending again when this changed."""
+    return digest({name: digest(settings(step)) for name, step in group.steps.items()})
+
+
 def settings_hash(spec: Spec) -> str:
     """Identify the steps that an upload must go through, and their settings."""
     return digest({name: digest(settings(step)) for name, step in spec.created.items()})
@@ -125,11 +132,24 @@ def limits(spec: Spec, timeout_s: int | None = None) -> Limits:
     )
 
 
+def matches(spec: Spec, named: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the prefix and endings of those `named` steps that don't work on every upload."""
+    found = {}
+    for name in named:
+        only = spec.steps[name].only
+        if only.prefix or only.suffixes:
+            found[name] = {
+                "prefix": spec.uploads.prefix + only.prefix,
+                "suffixes": list(only.suffixes),
+            }
+    return found
+
+
 def source(step: Step) -> str:
     """Return the folder under `lambdas/` that runs `step`."""
     if step.lambda_.source:
         return step.lambda_.source.strip("/").rpartition("/")[2]
-    return IMAGES if step.on == "created" else TIDY
+    return TIDY if step.on == "removed" else IMAGES
 
 
 def groups(spec: Spec) -> tuple[Group, ...]:
@@ -147,6 +167,8 @@ def _group(spec: Spec, name: str, steps: Mapping[str, Step]) -> Group:
     return Group(
         name=name,
         on=first.on,
+        prefix=spec.uploads.prefix + first.only.prefix,
+        suffixes=first.only.suffixes or spec.uploads.suffixes,
         via=first.via,
         source=source(first),
         steps=steps,

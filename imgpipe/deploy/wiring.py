@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from imgpipe.deploy import policies, steps
+from imgpipe.deploy import policies, steps, triggers
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.building import (
     ASYNC_ATTEMPTS,
@@ -21,32 +21,28 @@ from imgpipe.deploy.building import (
 from imgpipe.deploy.names import (
     ALARMS,
     COMPLETED,
-    CREATED_TOPIC,
     DLQ_ENDING,
     NOTICES,
     NOTIFIER,
     OPERATIONS,
     REJECTED,
-    REMOVED_TOPIC,
     RESULTS,
     WRITER,
 )
+from imgpipe.deploy.triggers import Feed
 from imgpipe.runtime import row
 from imgpipe.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from imgpipe.deploy.policies import Statement
     from imgpipe.deploy.steps import Group, Running
+    from imgpipe.deploy.triggers import Scope
 
 NONCURRENT_DAYS = 30
 MESSENGER_MEMORY_MB = 512
 """For the writer and the notifier, which read and write short messages."""
-
-CREATED_EVENTS = ("s3:ObjectCreated:*",)
-REMOVED_EVENTS = ("s3:LifecycleExpiration:*", "s3:ObjectRemoved:*")
-"""Expiry by a lifecycle rule is not among S3's ObjectRemoved events."""
 
 Address = tuple[Literal["email", "sms", "application"], str]
 
@@ -55,7 +51,7 @@ def wire(build: Build) -> None:
     """Add everything but the alarms."""
     groups = steps.groups(build.spec)
     _storage(build)
-    _topics(build, removals=any(group.on == "removed" for group in groups))
+    _topics(build, groups)
     add_queue(build, REJECTED, retention_s=DLQ_RETENTION_S)
     for group in groups:
         _step_branch(build, group)
@@ -90,9 +86,11 @@ def _storage(build: Build) -> None:
     )
 
 
-def _topics(build: Build, *, removals: bool) -> None:
+def _topics(build: Build, groups: Sequence[Group]) -> None:
     uploads = build.bucket_arn("uploads")
-    for short in (CREATED_TOPIC, *([REMOVED_TOPIC] if removals else [])):
+    by_topic = build.spec.uploads.deliver == "topic"
+    for on in triggers.occasions(groups) if by_topic else ():
+        short = triggers.OCCASIONS[on].topic
         add_topic(build, short, policies.s3_publishes(build.topic_arn(short), uploads, build.place))
     add_topic(build, COMPLETED)
     if build.notices:
@@ -105,15 +103,15 @@ def _topics(build: Build, *, removals: bool) -> None:
 
 def _step_branch(build: Build, group: Group) -> None:
     """Add a branch of pipeline.yaml."""
-    created = group.on == "created"
+    created = group.on != "removed"
     statements = _image_statements(build, group) if created else _tidy_statements(build)
     settings = replace(
         _settings(build, group.name),
-        expected=tuple(build.spec.created) if created else (),
-        settings_hash=steps.settings_hash(build.spec) if created else "",
+        settings_hash=steps.group_hash(group) if created else "",
         steps={name: steps.with_hash(step) for name, step in group.steps.items()}
         if created
         else {},
+        matches=steps.matches(build.spec, group.steps) if created else {},
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",
         limits=steps.limits(build.spec, group.running.timeout_s),
@@ -129,7 +127,7 @@ def _step_branch(build: Build, group: Group) -> None:
             running=group.running,
             via=group.via,
             queue=group.name,
-            topics=((CREATED_TOPIC if created else REMOVED_TOPIC, ""),),
+            feed=triggers.feed(build.spec, build.names, triggers.wanted(group)),
             steps=tuple(group.steps),
         ),
     )
@@ -164,6 +162,9 @@ def _writer(build: Build) -> None:
     settings = replace(
         _settings(build, WRITER),
         table=build.names.part("images"),
+        expected=tuple(build.spec.created),
+        matches=steps.matches(build.spec, build.spec.created),
+        settings_hash=steps.settings_hash(build.spec),
         completed_topic_arn=build.topic_arn(COMPLETED),
         tidy_queue_url=_url(build, tidy.name) if tidy else "",
         max_receives=running.retries,
@@ -185,6 +186,11 @@ def _writer(build: Build) -> None:
             running=running,
             via="queue",
             queue=RESULTS,
+            waits_for=tuple(
+                made.key
+                for made in build.resources
+                if isinstance(made, r.Subscription | r.EventRule)
+            ),
         ),
     )
 
@@ -210,21 +216,26 @@ def _notifier(build: Build) -> None:
             running=_messenger(build),
             via="function",
             queue=NOTIFIER,
-            topics=tuple(_heard_by_notifier(build.notices)),
+            feed=_heard_by_notifier(build),
         ),
     )
 
 
-def _heard_by_notifier(notices: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the topics that the notifier needs, each filtered to what somebody asked for."""
-    if "uploaded" in notices:
-        yield CREATED_TOPIC, ""
+def _heard_by_notifier(build: Build) -> Feed:
+    """Return what the notifier needs to hear: of each kind what somebody asked for."""
+    topics: list[tuple[str, str, Scope]] = []
     statuses = [
-        *(["done"] if "completed" in notices else []),
-        *(["failed", "rejected"] if "failed" in notices else []),
+        *(["done"] if "completed" in build.notices else []),
+        *(["failed", "rejected"] if "failed" in build.notices else []),
     ]
     if statuses:
-        yield COMPLETED, "" if len(statuses) == 3 else r.canonical({"status": statuses})
+        policy = "" if len(statuses) == 3 else r.canonical({"status": statuses})
+        topics.append((COMPLETED, policy, "attributes"))
+    if "uploaded" not in build.notices:
+        return Feed(topics=tuple(topics))
+    every = triggers.every_upload(build.spec, NOTIFIER)
+    uploads = triggers.feed(build.spec, build.names, every)
+    return replace(uploads, topics=(*uploads.topics, *topics))
 
 
 def _messenger(build: Build) -> Running:
@@ -274,43 +285,20 @@ def _person(
 
 def _notification(build: Build) -> None:
     """Tell S3 to publish, once everything that listens is in place."""
-    rules = [
-        r.Rule(
-            id=f"{build.names.rule_prefix}{short}{ending}",
-            events=events,
-            target=r.Key("topic", build.topics[short]),
-            prefix=build.spec.uploads.prefix,
-            suffix=suffix,
-        )
-        for short, events in ((CREATED_TOPIC, CREATED_EVENTS), (REMOVED_TOPIC, REMOVED_EVENTS))
-        if short in build.topics
-        for suffix, ending in _spellings(build.spec.uploads.suffixes)
-    ]
     listeners = [
         made.key
         for made in build.resources
-        if isinstance(made, r.Subscription | r.Permission | r.Mapping)
+        if isinstance(made, r.Subscription | r.Permission | r.Mapping | r.EventRule)
     ]
     build.add(
         r.Notification(
             bucket=build.names.bucket("uploads"),
             id_prefix=build.names.rule_prefix,
-            rules=tuple(sorted(rules, key=lambda rule: rule.id)),
+            rules=triggers.rules(build.spec, build.names, steps.groups(build.spec), build.topics),
+            eventbridge=build.spec.uploads.deliver == "eventbridge",
             waits_for=tuple(listeners),
         )
     )
-
-
-def _spellings(suffixes: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each suffix in lower, upper and title case, because S3 compares letter by letter; with
-    an id's ending.
-    """
-    if not suffixes:
-        return [("", "")]
-    spelled = {
-        form: None for suffix in suffixes for form in (suffix, suffix.upper(), suffix.title())
-    }
-    return [(form, form.replace(".", "-")) for form in spelled]
 
 
 def _settings(build: Build, function: str) -> Settings:

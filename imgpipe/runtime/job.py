@@ -79,7 +79,6 @@ class Job:
             settings_hash=settings.settings_hash,
             step_hash=str(settings.steps[step].get("hash", "")),
             code_hash=self.code_hash,
-            expected=settings.expected,
             status=status,
             attempt_id=self.attempt_id,
             max_attempts=settings.max_receives if self.message.queued else DIRECT_ATTEMPTS,

@@ -72,7 +72,6 @@ class StepResult:
     settings_hash: str
     step_hash: str
     code_hash: str
-    expected: tuple[str, ...]
     status: Status
     attempt_id: str
     max_attempts: int
@@ -98,7 +97,6 @@ class StepResult:
             "settings_hash": self.settings_hash,
             "step_hash": self.step_hash,
             "code_hash": self.code_hash,
-            "expected": list(self.expected),
             "status": self.status,
             "attempt_id": self.attempt_id,
             "max_attempts": self.max_attempts,

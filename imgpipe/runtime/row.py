@@ -193,7 +193,7 @@ def _as_row(result: Result) -> Row:
         "etag": result.get("etag", ""),
         "size": int(result.get("size") or 0),
         "uploaded_at": result.get("uploaded_at") or result["at"],  # the index needs one
-        "settings_hash": result.get("settings_hash", ""),
+        "settings_hash": result.get("pipeline_hash") or result.get("settings_hash", ""),
     }
     return {
         "key": result["key"],

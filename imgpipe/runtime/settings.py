@@ -12,6 +12,8 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from imgpipe.runtime.matching import Rule
+
 SETTINGS_VARIABLE = "IMGPIPE_SETTINGS"
 CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
@@ -41,8 +43,9 @@ class Settings:
     """A function's view of the pipeline.
 
     `steps` maps each step that this function runs to its settings as in pipeline.yaml (`variants`,
-    `filters`, `exif`, `gps`, `palette`, …), with a `hash` of those settings. `expected` lists every
-    create step of the pipeline, and `settings_hash` identifies that list with its settings.
+    `filters`, `exif`, `gps`, `palette`, …), with a `hash` of those settings; `settings_hash` identifies
+    them all. `expected`, which only the writer has, lists every create step of the pipeline, and
+    its `settings_hash` is the pipeline's.
     """
 
     pipeline: str
@@ -60,6 +63,7 @@ class Settings:
     settings_hash: str = ""
     expected: tuple[str, ...] = ()
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    matches: dict[str, Rule] = field(default_factory=dict)  # of steps that work on some uploads
     limits: Limits = field(default_factory=Limits)
     queue_url: str = ""  # the function's own queue
     backoff_s: int = 10  # the pause before the second attempt

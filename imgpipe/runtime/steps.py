@@ -29,6 +29,7 @@ from imgpipe.runtime import batch, events, labels, log, results
 from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
+from imgpipe.runtime.matching import matches
 from imgpipe.runtime.results import Output, Problem, StepResult
 from imgpipe.runtime.settings import Settings, code_hash, from_environment, within_memory
 from imgpipe.runtime.store import Outgoing, Source, Store, shared
@@ -146,6 +147,9 @@ class _Worker:
         """Bring one upload to an end and say so, or say what went wrong and raise it."""
         job = self.job(change, message)
         self._log_start(job)
+        if not self._is_ours(change):
+            log.line("skipped", key=change.key, why="another step's")
+            return
         started = time.monotonic()
         try:
             job, source = self._open(job, change)
@@ -157,6 +161,14 @@ class _Worker:
             self.say(job.failure(error, log.now(), _ms_since(started)))
             raise
         self.say(said)
+
+    def _is_ours(self, change: Change) -> bool:
+        """Whether this function's steps, which agree about it, work on such a key."""
+        rules = [
+            rule for step, rule in self.settings.matches.items() if step in self.settings.steps
+        ]
+        keys = [change.key, change.alternative_key or change.key]
+        return all(any(matches(rule, key) for key in keys) for rule in rules)
 
     def _open(self, job: Job, change: Change) -> tuple[Job, Source | None]:
         """Open the upload; no source if it is gone, or if a newer version took its place."""

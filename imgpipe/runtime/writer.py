@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime import batch, events, log, results, row
+from imgpipe.runtime import batch, events, expected, log, results, row
 from imgpipe.runtime.errors import Malformed, Transient
 from imgpipe.runtime.settings import Settings, from_environment
 from imgpipe.runtime.store import Outgoing, Store, shared
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WRITE_ATTEMPTS = 8
 _NEEDED = {
-    "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "expected", "sequencer"),
+    "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "sequencer"),
     "removed": ("key", "at", "sequencer"),
     "orphans": ("key", "keys"),
 }
@@ -55,9 +55,12 @@ def run(
         else:
             keys[message.id] = str(result["key"])
             groups.setdefault(result["key"], []).append((message, result))
+    known: expected.Lists = []
     for key, group in groups.items():
         try:
-            write(key, [result for _, result in group], store, settings)
+            told = [result for _, result in group]
+            known = known or _lists(told, store, settings)
+            write(key, [complete(result, known, settings) for result in told], store, settings)
         except Exception as error:  # noqa: BLE001 - one image's trouble must not keep the others from their rows
             failed.update({message.id: error for message, _ in group})
     for message in heard:
@@ -77,6 +80,25 @@ def read(message: Message) -> dict[str, Any]:
     if missing:
         raise Malformed(f"a result without {', '.join(missing)}")
     return document
+
+
+def _lists(heard: Sequence[dict[str, Any]], store: Store, settings: Settings) -> expected.Lists:
+    """Return the lists of what is expected if some result needs them."""
+    return expected.lists(store, settings) if any(_open(result) for result in heard) else []
+
+
+def _open(result: dict[str, Any]) -> bool:
+    """Whether a result doesn't say what is expected; those of an older function may."""
+    return result["kind"] == "step" and "expected" not in result
+
+
+def complete(result: dict[str, Any], known: expected.Lists, settings: Settings) -> dict[str, Any]:
+    """Return a step's result with the steps that its upload goes through, which only the writer knows."""
+    if not _open(result):
+        return result
+    uploaded_at = str(result.get("uploaded_at") or result["at"])
+    steps = expected.steps(known, result["key"], uploaded_at)
+    return {**result, "expected": steps, "pipeline_hash": settings.settings_hash}
 
 
 def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Settings) -> None:

@@ -102,6 +102,12 @@ NOTIFICATION = r.Notification(
         ),
     ),
 )
+EVENT_RULE = r.EventRule(
+    name="shop-test-work",
+    pattern=r.canonical({"source": ["aws.s3"], "detail": {"bucket": {"name": [BUCKET.name]}}}),
+    target=QUEUE.key,
+    dlq=DLQ.name,
+)
 ALARM = r.Alarm(
     name="shop-test-work-dlq",
     description="Work failed for good",
@@ -149,6 +155,7 @@ EVERYTHING: dict[r.Key, r.Resource] = {
         PERMISSION,
         MAPPING,
         SUBSCRIPTION,
+        EVENT_RULE,
         NOTIFICATION,
         ALARM,
         DASHBOARD,
@@ -221,6 +228,18 @@ SAMPLES = [
         (
             replace(SUBSCRIPTION, dlq=QUEUE.name),
             replace(SUBSCRIPTION, filter_policy=r.canonical({"kind": ["failed"]})),
+            replace(
+                SUBSCRIPTION,
+                filter_policy=r.canonical({"Records": {"eventName": [{"prefix": "Object"}]}}),
+                filter_scope="body",
+            ),
+        ),
+    ),
+    Sample(
+        EVENT_RULE,
+        (
+            replace(EVENT_RULE, pattern=r.canonical({"source": ["aws.s3"]})),
+            replace(EVENT_RULE, target=FUNCTION.key),
         ),
     ),
     Sample(
@@ -228,6 +247,7 @@ SAMPLES = [
         (
             replace(NOTIFICATION, rules=(replace(NOTIFICATION.rules[0], suffix=".jpg"),)),
             replace(NOTIFICATION, rules=(replace(NOTIFICATION.rules[0], target=QUEUE.key),)),
+            replace(NOTIFICATION, eventbridge=True),
         ),
     ),
     Sample(DASHBOARD, (replace(DASHBOARD, body=DASHBOARD.body.replace("Shop", "Studio")),)),
@@ -253,6 +273,7 @@ def put_up(site: Site, wanted: r.Resource) -> None:
 
 
 MOTO_KEEPS = (
+    replace(NOTIFICATION, eventbridge=True),
     replace(FUNCTION, tmp_mb=1024),
     replace(FUNCTION, architecture="arm64"),
     replace(ASYNC_INVOKE, retries=1, max_age_s=60),

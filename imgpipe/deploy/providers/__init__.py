@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from imgpipe.deploy.providers import (
     cloudwatch,
     dynamodb,
+    events,
     iam,
     lambda_function,
     lambda_triggers,
@@ -58,6 +59,8 @@ def provider(site: Site, kind: Kind) -> Provider[Any]:  # noqa: C901, PLR0912 - 
             made = sns.Topics(site)
         case "subscription":
             made = sns.Subscriptions(site)
+        case "event_rule":
+            made = events.EventRules(site)
         case "queue":
             made = sqs.Queues(site)
         case "table":
@@ -84,7 +87,7 @@ def provider(site: Site, kind: Kind) -> Provider[Any]:  # noqa: C901, PLR0912 - 
 def anchor(site: Site, resource: Resource) -> str:
     """Return the name that `resource` is read by."""
     match resource.key.kind:
-        case "alarm":
+        case "alarm" | "event_rule":
             return site.prefix
         case "log_group":
             return f"/aws/lambda/{site.prefix}"

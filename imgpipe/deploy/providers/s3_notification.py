@@ -23,6 +23,7 @@ _LISTS: dict[str, tuple[Kind, str]] = {
     "QueueConfigurations": ("queue", "QueueArn"),
     "LambdaFunctionConfigurations": ("function", "LambdaFunctionArn"),
 }
+EVENTBRIDGE = "EventBridgeConfiguration"
 ATTEMPTS = 5
 
 
@@ -36,18 +37,23 @@ class Notifications:
         if wanted is None or document is None:
             return
         rules = ours(document, wanted)
-        if rules:
+        told = wanted.eventbridge and EVENTBRIDGE in document
+        if rules or told:
             yield Notification(
-                bucket=anchor, id_prefix=wanted.id_prefix, rules=rules, waits_for=wanted.waits_for
+                bucket=anchor,
+                id_prefix=wanted.id_prefix,
+                rules=rules,
+                eventbridge=told,
+                waits_for=wanted.waits_for,
             )
 
     def create(self, wanted: Notification) -> None:
         for _ in range(ATTEMPTS):
             document = self._document(wanted.bucket)
-            if ours(document, wanted) == wanted.rules:
+            if _stands(document, wanted):
                 return
             self._put(wanted.bucket, merged(document, wanted, self._arn))
-        if ours(self._document(wanted.bucket), wanted) != wanted.rules:
+        if not _stands(self._document(wanted.bucket), wanted):
             raise CloudError(
                 f"notifications of bucket {wanted.bucket}",
                 "another program keeps replacing them",
@@ -123,7 +129,13 @@ def merged(document: Document, wanted: Notification, arn_of: Any) -> Document:
             (name, pair) for name, pair in _LISTS.items() if pair[0] == rule.target.kind
         )
         result.setdefault(name, []).append(_entry(rule, arn_field, arn_of(rule.target)))
-    return result
+    return {**result, EVENTBRIDGE: {}} if wanted.eventbridge else result
+
+
+def _stands(document: Document, wanted: Notification) -> bool:
+    """Whether the document says what we want. EventBridge is never switched off: it has no owner's name on it."""
+    told = EVENTBRIDGE in document or not wanted.eventbridge
+    return told and ours(document, wanted) == wanted.rules
 
 
 def _entry(rule: Rule, arn_field: str, arn: str) -> Document:

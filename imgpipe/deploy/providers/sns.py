@@ -17,6 +17,8 @@ from imgpipe.deploy.providers.documents import settled
 from imgpipe.deploy.providers.site import Site, found, gone, last, message
 from imgpipe.deploy.resources import Key, Subscription, Topic, canonical
 
+SCOPE = "FilterPolicyScope"
+_SCOPES = {"attributes": "MessageAttributes", "body": "MessageBody"}
 PENDING = frozenset({"PendingConfirmation", "pending confirmation"})
 
 
@@ -89,10 +91,17 @@ class Subscriptions:
 
     def update(self, wanted: Subscription, _before: Subscription) -> None:
         if arn := self._arn(wanted):
-            for name, text in self._wanted(wanted).items():
-                self._sns.set_subscription_attributes(
-                    SubscriptionArn=arn, AttributeName=name, AttributeValue=text or "{}"
-                )
+            attributes = self._wanted(wanted)
+            # A scope is refused without a policy, and a policy with the wrong scope: so it is set on both sides of it.
+            for name in ("RedrivePolicy", *([SCOPE] if attributes[SCOPE] else []), "FilterPolicy"):
+                self._set(arn, name, attributes[name] or "{}")
+            if attributes[SCOPE]:
+                self._set(arn, SCOPE, attributes[SCOPE])
+
+    def _set(self, arn: str, name: str, text: str) -> None:
+        self._sns.set_subscription_attributes(
+            SubscriptionArn=arn, AttributeName=name, AttributeValue=text
+        )
 
     def delete(self, before: Subscription) -> None:
         if arn := self._arn(before):
@@ -149,6 +158,7 @@ class Subscriptions:
         )
         return {
             "RedrivePolicy": canonical(target) if target else "",
+            SCOPE: _SCOPES[wanted.filter_scope] if wanted.filter_policy else "",
             "FilterPolicy": wanted.filter_policy,
         }
 
@@ -168,10 +178,13 @@ def _with_attributes(
 ) -> Subscription:
     redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
     filter_policy = settled(attributes.get("FilterPolicy"), wanted.filter_policy if wanted else "")
+    filter_policy = "" if filter_policy == "{}" else filter_policy
+    by_body = attributes.get(SCOPE) == _SCOPES["body"]
     return Subscription(
         topic=bare.topic,
         protocol=bare.protocol,
         endpoint=bare.endpoint,
         dlq=last(redrive["deadLetterTargetArn"]) if redrive else None,
-        filter_policy="" if filter_policy == "{}" else filter_policy,
+        filter_policy=filter_policy,
+        filter_scope="body" if filter_policy and by_body else "attributes",
     )

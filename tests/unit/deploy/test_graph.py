@@ -182,10 +182,11 @@ def test_text_messages_and_push_reach_people_too() -> None:
     }
 
 
-def test_a_function_is_told_of_its_own_steps_and_of_all_that_are_expected() -> None:
+def test_a_function_is_told_of_its_own_steps_and_the_writer_of_all_that_are_expected() -> None:
     told = settings(STUDIO, "images")
     assert set(told.steps) == {"sizes", "metadata"}
-    assert told.expected == ("thumbnail", "enhance", "sizes", "metadata")
+    assert told.expected == ()
+    assert settings(STUDIO, "writer").expected == ("thumbnail", "enhance", "sizes", "metadata")
     assert told.steps["metadata"].items() >= {"exif": True, "gps": "drop", "palette": 5}.items()
     assert told.steps["sizes"]["variants"]["medium"] == {
         "width": 800,

@@ -83,8 +83,6 @@ def test_a_rule_is_told_next_to_a_value_that_is_refused_elsewhere() -> None:
         ("environments: {prod: {lamda: {}}}", "did you mean `lambda`?"),
         ("environments: {prod: {lambda: {memry: 1}}}", None),
         ("uploads:", "5:9: `uploads` must be settings of its own, as `name: value`, not nothing"),
-        ("uploads: {deliver: queue}", "`queue` isn't supported yet; write `deliver: topic`"),
-        ("uploads: {deliver: eventbridge}", "`eventbridge` isn't supported yet"),
         ("uploads: {prefix: /incoming/}", "without a slash in front"),
         ("uploads: {prefix: 'in coming/'}", "must be letters"),
         ("uploads: {suffixes: ['*.jpg']}", "must be a file name's ending"),
