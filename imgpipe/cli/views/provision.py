@@ -38,6 +38,7 @@ KINDS = {
     "log_group": "log group",
     "async_invoke": "async invocation",
     "mapping": "queue mapping",
+    "event_rule": "EventBridge rule",
     "notification": "bucket notification",
 }
 

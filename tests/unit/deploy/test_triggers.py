@@ -222,4 +222,8 @@ def test_adding_a_step_changes_that_branch_and_what_must_know_of_all_steps() -> 
     for one, other in ((before, after), (after, before)):
         actions = [action for action in plan(other, one) if action.changes]
         others = {str(action.key) for action in actions if f"{P}new" not in str(action.key)}
-        assert others == {f"function {P}writer", f"alarm {P}rejected-rate"}
+        assert others == {
+            f"function {P}writer",
+            f"alarm {P}rejected-rate",
+            f"dashboard {P}{REGION}",
+        }
