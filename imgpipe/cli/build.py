@@ -48,6 +48,14 @@ def package(
         Path | None,
         typer.Option(help="Where to put the zips. By default .imgpipe/build.", show_default=False),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Also put the zips into this bucket, and print a template's parameters.",
+            metavar="s3://BUCKET/PREFIX",
+            show_default=False,
+        ),
+    ] = None,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
@@ -64,14 +72,45 @@ def package(
     folder = file.resolve().parent
     into = out or folder / ".imgpipe" / "build"
     built: list[tuple[str, str, Zip]] = []
-    for each in _targets(target, env, declared):
+    targets = _targets(target, env, declared)
+    if to and len(targets) > 1:
+        raise errors.UsageError(
+            "--to", "it takes the zips of one target", hint="leave out --target all"
+        )
+    for each in targets:
         with render.err().status(f"building for {each}"):
             zips = packages.build(steps.sources(declared), folder, into, target=each)
         built += [(source, each, made) for source, made in zips.items()]
-    if json:
+    if to:
+        _publish(declared, folder, env, built, to, json=json)
+    elif json:
         render.print_json([_zip_json(*each) for each in built])
     else:
         _show_zips(built)
+
+
+def _publish(
+    declared: Spec,
+    folder: Path,
+    env: str,
+    built: list[tuple[str, str, Zip]],
+    to: str,
+    *,
+    json: bool,
+) -> None:
+    """Put the zips into a bucket; print what CloudFormation's `--parameter-overrides` takes."""
+    from imgpipe.operate import project, publish
+
+    publish.parse(to)
+    zips = {source: made for source, _, made in built}
+    done = publish.publish(project.connect(declared, folder, env), zips, built[0][1], to)
+    if json:
+        render.print_json({"CodeBucket": done.bucket, "CodeVersion": done.version})
+    else:
+        typer.echo(f"CodeBucket={done.bucket}\nCodeVersion={done.version}")
+    count = len(done.written)
+    told = f"wrote {count} of {len(zips)} zips" if count else "every zip was there already"
+    render.err().print(told)
 
 
 def _targets(chosen: Architecture | None, env: str, declared: Spec) -> tuple[Target, ...]:

@@ -1,8 +1,7 @@
-"""Commands about the declaration: validate, schema, init, export. None of them calls a cloud."""
+"""Commands about the declaration: validate, schema, init. None of them calls a cloud."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 PANEL = "Declare"
 
-
-class Format(StrEnum):
-    text = "text"
-    mermaid = "mermaid"
-    svg = "svg"
-
-
 Only = Annotated[
     str | None,
     typer.Option(
@@ -34,19 +26,11 @@ Folder = Annotated[Path, typer.Argument(help="Where to write; the current folder
 TemplateName = Annotated[str, typer.Option("--template", "-t", help="The pipeline to begin with.")]
 Listing = Annotated[bool, typer.Option("--list", help="List the templates.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="Write to this file in place of stdout.", dir_okay=False),
-]
-As = Annotated[Format, typer.Option("--format", help="How to draw it.")]
 
 
 def register(app: typer.Typer) -> None:
     for command in (init, validate, schema):
         app.command(rich_help_panel=PANEL)(command)
-    export = typer.Typer(help="Write the pipeline in another form.", no_args_is_help=True)
-    export.command("graph")(graph)
-    app.add_typer(export, name="export", rich_help_panel=PANEL)
 
 
 def validate(
@@ -153,22 +137,3 @@ def _write(template: Template, folder: Path, *, force: bool) -> list[Path]:
 
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def graph(
-    file: options.File = options.PIPELINE_FILE,
-    env: options.Env = options.LOCAL,
-    how: As = Format.text,
-    out: Out = None,
-) -> None:
-    """Draw the pipeline: as text, as Mermaid (GitHub shows it) or as an SVG picture."""
-    from imgpipe.deploy.diagram import mermaid, svg, text
-    from imgpipe.operate.project import offline
-
-    draw = {Format.text: text, Format.mermaid: mermaid, Format.svg: svg}[how]
-    drawing = draw(offline(file, env))
-    if out is None:
-        typer.echo(drawing, nl=False)
-        return
-    out.write_text(drawing, encoding="utf-8")
-    render.err().print(f"wrote {render.safe(out)}", soft_wrap=True)

@@ -12,7 +12,18 @@ from typer._click import exceptions as usage
 
 from imgpipe import __version__, errors
 
-GROUPS = ("provision", "declare", "images", "observe", "look", "dlq", "build", "forecast", "local")
+GROUPS = (
+    "provision",
+    "declare",
+    "export",
+    "images",
+    "observe",
+    "look",
+    "dlq",
+    "build",
+    "forecast",
+    "local",
+)
 """Modules of this package, in the order that `imgpipe --help` lists their commands."""
 
 

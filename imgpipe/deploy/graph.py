@@ -129,7 +129,12 @@ def _parts(branch: Branch, graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def partition_of(region: str) -> str:
-    """Return the part of AWS that a Region is in. China's has other hosts: `rules` refuse it."""
+    """Return the part of AWS that a Region is in. China's has other hosts: `rules` refuse it.
+
+    A Region that stays CloudFormation's to know leaves the partition to it, too.
+    """
+    if region == "${AWS::Region}":
+        return "${AWS::Partition}"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 

@@ -66,7 +66,7 @@ def test_merging_any_rules_twice_leaves_the_last_and_every_foreign_entry(
 ) -> None:
     result = merged(merged(document, first, _arn), second, _arn)
     assert ours(result, second) == second.rules
-    assert foreign(result, NOTIFICATION.id_prefix) == document
+    assert foreign(result, second) == document
 
 
 def test_names_and_events_are_compared_whatever_their_spelling_and_order() -> None:
@@ -147,3 +147,33 @@ def test_a_writer_that_never_gives_way_is_named_as_the_trouble(shared: Site) -> 
     )
     with pytest.raises(CloudError, match="another program keeps replacing them"):
         provider(replace(shared, clients=clients), "notification").create(NOTIFICATION)
+
+
+def test_what_a_stack_wrote_under_ids_of_its_own_is_ours_when_it_says_the_same(site: Site) -> None:
+    """CloudFormation chooses the ids, and writes an entry an event."""
+    rule = replace(NOTIFICATION.rules[0], events=("s3:LifecycleExpiration:*", "s3:ObjectRemoved:*"))
+    wanted = replace(NOTIFICATION, rules=(rule,))
+    put_up(site, BUCKET)
+    put_up(site, TOPIC)
+    tests = [{"Name": "prefix", "Value": rule.prefix}]
+    said = [
+        {
+            "Id": f"by-a-stack-{number}",
+            "TopicArn": _arn(TOPIC.key),
+            "Events": [event],
+            "Filter": {"Key": {"FilterRules": tests}},
+        }
+        for number, event in enumerate(rule.events)
+    ]
+    s3 = site.client("s3")
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET.name, NotificationConfiguration={"TopicConfigurations": said}
+    )
+    assert read_one(site, wanted) == wanted
+    provider(site, "notification").delete(wanted)
+    left = s3.get_bucket_notification_configuration(Bucket=BUCKET.name)
+    assert "TopicConfigurations" not in left
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET.name, NotificationConfiguration={"TopicConfigurations": said[:1]}
+    )
+    assert read_one(site, wanted) is None

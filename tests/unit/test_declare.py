@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from imgpipe.cli import declare
+from imgpipe.cli import declare, export
 from imgpipe.errors import UsageError
 from tests.photos import ROOT
 
@@ -20,6 +20,7 @@ BROKEN = "version: 1\nname: x\nsteps: {a: {exif: true, memry: 1}}\n"
 def run(*args: str | Path) -> Result:
     app = typer.Typer()
     declare.register(app)
+    export.register(app)
     return CliRunner().invoke(app, [str(arg) for arg in args])
 
 

@@ -1,7 +1,9 @@
 """Our entries in a bucket's notification document.
 
 S3 knows the document only as a whole and offers no compare-and-set, so a change is read, merge, put, read back: until
-our entries stand there as we put them. Entries whose id doesn't begin with our prefix are someone else's and are kept.
+our entries stand there as we put them. Entries whose id doesn't begin with our prefix are someone else's and are kept;
+but what says the very same as a rule of ours is ours, whoever wrote it: a CloudFormation stack can't choose ids, and S3
+would refuse a second one.
 S3 also checks every destination when the document is put, and may not yet have heard of a policy that we just set.
 """
 
@@ -17,6 +19,8 @@ from imgpipe.deploy.resources import Key, Kind, Notification, Rule
 from imgpipe.errors import CloudError
 
 Document = dict[str, Any]
+Meaning = tuple[Key, str, str, frozenset[str]]
+"""What a rule says: target, prefix, suffix, events; all but its id."""
 
 _LISTS: dict[str, tuple[Kind, str]] = {
     "TopicConfigurations": ("topic", "TopicArn"),
@@ -68,7 +72,7 @@ class Notifications:
         if document is not None and ours(document, before):
             self._s3.put_bucket_notification_configuration(
                 Bucket=before.bucket,
-                NotificationConfiguration=foreign(document, before.id_prefix),
+                NotificationConfiguration=foreign(document, before),
                 SkipDestinationValidation=True,
             )
 
@@ -101,29 +105,51 @@ class Notifications:
 def ours(document: Document, wanted: Notification) -> tuple[Rule, ...]:
     """Return our entries, sorted by id; where S3 gives a rule's events in another order, in the declared one."""
     declared = {rule.id: rule for rule in wanted.rules}
-    rules = [_rule(entry, kind, arn) for entry, kind, arn in _entries(document, wanted.id_prefix)]
-    return tuple(
-        sorted((_in_order(rule, declared.get(rule.id)) for rule in rules), key=lambda rule: rule.id)
-    )
+    rules = {
+        rule.id: _in_order(rule, declared.get(rule.id))
+        for rule in (_rule(*entry) for entry in _entries(document))
+        if rule.id.startswith(wanted.id_prefix)
+    }
+    said = _said_by_others(document, wanted)
+    alike = {rule.id: rule for rule in wanted.rules if _meaning(rule) in said}
+    return tuple(rule for _, rule in sorted({**alike, **rules}.items()))
 
 
-def foreign(document: Document, id_prefix: str) -> Document:
+def foreign(document: Document, wanted: Notification) -> Document:
     """Return the document without our entries."""
     kept: Document = {name: value for name, value in document.items() if name not in _LISTS}
+    said = _said_by_others(document, wanted)
+    mine = {entry for rule in wanted.rules for entry in said.get(_meaning(rule), ())}
     for name in _LISTS:
         entries = [
             entry
             for entry in document.get(name, ())
-            if not entry.get("Id", "").startswith(id_prefix)
+            if not entry.get("Id", "").startswith(wanted.id_prefix) and entry.get("Id") not in mine
         ]
         if entries:
             kept[name] = entries
     return kept
 
 
+def _said_by_others(document: Document, wanted: Notification) -> dict[Meaning, set[str]]:
+    """Return what entries of others' mean, those that differ in their events taken together, with their ids."""
+    events: dict[tuple[Key, str, str], set[str]] = {}
+    names: dict[tuple[Key, str, str], set[str]] = {}
+    for rule in (_rule(*entry) for entry in _entries(document)):
+        if not rule.id.startswith(wanted.id_prefix):
+            where = (rule.target, rule.prefix, rule.suffix)
+            events.setdefault(where, set()).update(rule.events)
+            names.setdefault(where, set()).add(rule.id)
+    return {(*where, frozenset(events[where])): names[where] for where in events}
+
+
+def _meaning(rule: Rule) -> Meaning:
+    return rule.target, rule.prefix, rule.suffix, frozenset(rule.events)
+
+
 def merged(document: Document, wanted: Notification, arn_of: Any) -> Document:
     """Return the document with our entries as declared, and everyone else's as they are."""
-    result = foreign(document, wanted.id_prefix)
+    result = foreign(document, wanted)
     for rule in wanted.rules:
         name, (_, arn_field) = next(
             (name, pair) for name, pair in _LISTS.items() if pair[0] == rule.target.kind
@@ -148,11 +174,10 @@ def _entry(rule: Rule, arn_field: str, arn: str) -> Document:
     return {**entry, "Filter": {"Key": {"FilterRules": tests}}} if tests else entry
 
 
-def _entries(document: Document, id_prefix: str) -> Iterator[tuple[Document, Kind, str]]:
+def _entries(document: Document) -> Iterator[tuple[Document, Kind, str]]:
     for name, (kind, arn_field) in _LISTS.items():
         for entry in document.get(name, ()):
-            if entry.get("Id", "").startswith(id_prefix):
-                yield entry, kind, entry[arn_field]
+            yield entry, kind, entry[arn_field]
 
 
 def _rule(entry: Document, kind: Kind, arn: str) -> Rule:
@@ -161,7 +186,7 @@ def _rule(entry: Document, kind: Kind, arn: str) -> Rule:
         test["Name"].lower(): test["Value"] for test in tests
     }  # S3 answers `Prefix` to `prefix`
     return Rule(
-        id=entry["Id"],
+        id=entry.get("Id", ""),
         events=tuple(sorted(entry["Events"])),
         target=Key(kind, last(arn)),
         prefix=filters.get("prefix", ""),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code, explain
+from imgpipe.deploy.providers.s3_notification import ours
 from imgpipe.deploy.resources import Notification
 from imgpipe.errors import (
     CredentialsError,
@@ -35,7 +36,6 @@ def refuse_if_unheard(project: Project) -> None:
     """Raise PendingError when the bucket would announce an upload to nobody: the pipeline isn't up."""
     from botocore.exceptions import ClientError
 
-    wanted = {rule.id for each in project.graph.of(Notification) for rule in each.rules}
     try:
         found = project.cloud.client("s3").get_bucket_notification_configuration(
             Bucket=project.graph.uploads_bucket
@@ -45,8 +45,10 @@ def refuse_if_unheard(project: Project) -> None:
         if not isinstance(known, MissingError):
             raise known from error
         found = {}
-    lists = [rules for name, rules in found.items() if name.endswith("Configurations")]
-    if not wanted <= {rule["Id"] for rules in lists for rule in rules}:
+    for wanted in project.graph.of(Notification):
+        ids = {rule.id for rule in ours(found, wanted)}
+        if all(rule.id in ids for rule in wanted.rules):
+            continue
         raise PendingError(
             f"pipeline {project.graph.pipeline} in {project.graph.environment}",
             "it is not up: nobody would hear of an upload",
