@@ -83,8 +83,9 @@ def preview(sample: Image.Image) -> bytes:
 def _noted(opened: Opened, settings: Mapping[str, Any]) -> Facts:
     from imgpipe.runtime.image.facts import camera, place
 
+    noted = _guarded(lambda: camera.camera(opened.im.getexif()))
     return {
-        **_guarded(lambda: {"exif": camera.camera(opened.im.getexif())}),
+        **({"exif": noted} if noted else {}),
         **_guarded(lambda: place.place(opened.im.getexif(), place.policy(settings, "row"))),
     }
 
