@@ -75,15 +75,25 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "suffixes": "Only these endings, in any case.",
     },
     "Variant": {
-        "width": "Pixels; nothing is ever enlarged.",
-        "height": "Pixels; nothing is ever enlarged.",
+        "width": "Pixels; nothing is enlarged unless asked.",
+        "height": "Pixels; nothing is enlarged unless asked.",
         "fit": "inside: all of it within the size; cover: fills it, edges cut off; "
         "contain: all of it on a canvas of that size; fill: stretched.",
         "format": "The file format.",
-        "quality": "Of the encoder, for jpeg and webp.",
+        "quality": "Of the encoder, for jpeg, webp and avif.",
         "background": "What shows where the original is transparent, or beside it.",
         "metadata": "What is kept of the original's EXIF: nothing, artist and copyright, or the "
         "camera's notes too; the place as `gps` says.",
+        "enlarge": "Make small pictures larger to reach the size.",
+        "gravity": "What cover keeps, and where contain lays the picture: the centre, an edge, a "
+        "corner, or attention, the part with most detail.",
+        "focal": "The point that matters, in shares of width and height from the top left, such as "
+        "[0.3, 0.6]: cover keeps it as near its middle as it can.",
+        "dpr": "Pixel ratios of denser screens: [2, 3] also makes NAME@2x and NAME@3x.",
+        "progressive": "Of a jpeg: a coarse picture first, then finer ones, in fewer bytes.",
+        "animated": "Keep all frames, where the original moves and webp, gif, png or avif is made.",
+        "profile": "srgb: colours are converted for every screen; keep: they stay as they are, with "
+        "their profile.",
     },
     "Gps": {
         "row": "In the table.",

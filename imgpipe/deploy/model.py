@@ -74,6 +74,20 @@ BatchSize = Annotated[int, Quantity({}, "10", 1, 10_000, "1 to 10000 (AWS's limi
 Retries = Annotated[int, Quantity({}, "5", 1, 1000, "1 to 1000 (AWS's limit)")]
 Side = Annotated[int, Quantity({}, "800", 1, 16_383, "1 to 16383 pixels")]
 Quality = Annotated[int, Quantity({}, "80", 1, 100, "1 to 100")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=1, le=4)]
+Gravity = Literal[
+    "centre",
+    "top",
+    "bottom",
+    "left",
+    "right",
+    "top-left",
+    "top-right",
+    "bottom-left",
+    "bottom-right",
+    "attention",
+]
 Colours = Annotated[int, Quantity({}, "5", 0, 16, "0 to 16 colours")]
 
 
@@ -252,10 +266,17 @@ class Variant(Section):
     width: Side | None = None
     height: Side | None = None
     fit: Literal["inside", "cover", "contain", "fill"] = "inside"
-    format: Literal["jpeg", "png", "webp"] = "jpeg"
+    format: Literal["jpeg", "png", "webp", "avif", "gif"] = "jpeg"
     quality: Quality = 80
     background: Colour = "#ffffff"
     metadata: Literal["strip", "copyright", "all"] = "strip"
+    enlarge: Yes = False
+    gravity: Gravity = "centre"
+    focal: tuple[Share, Share] | None = None
+    dpr: tuple[Ratio, ...] = ()
+    progressive: Yes = False
+    animated: Yes = True
+    profile: Literal["srgb", "keep"] = "srgb"
 
 
 class Gps(Section):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy import steps, templates
-from imgpipe.deploy.model import Notice, Only, Spec, Step, StepLambda
+from imgpipe.deploy.model import Notice, Only, Spec, Step, StepLambda, Variant
 from imgpipe.deploy.names import DLQ_ENDING, OPERATIONS, RESERVED
 from imgpipe.deploy.problems import Finding, YamlPath, did_you_mean
 from imgpipe.deploy.units import duration, shown
@@ -33,6 +33,8 @@ PLACEHOLDER_DOMAINS = (
     "localhost",
 )
 """Domains that are nobody's (RFC 2606): an address there is a placeholder."""
+MAX_SIDE = 16_383
+"""The longest side that WebP has, which every variant keeps to."""
 WITH_METADATA = frozenset({"jpeg", "png", "webp", "avif"})
 
 
@@ -234,6 +236,31 @@ def variants(context: Context) -> Iterator[Finding]:
             seen.setdefault(variant, name)
 
 
+def variant_settings(context: Context) -> Iterator[Finding]:
+    """Settings that another one makes idle are mistaken for working."""
+    for name, step in context.spec.steps.items():
+        for variant, made in step.variants.items():
+            for field, why in _idle(made):
+                yield Finding(_step(name, "variants", variant, field), f"`{variant}`: {why}")
+
+
+def _idle(made: Variant) -> Iterator[tuple[str, str]]:
+    placed = made.fit in ("cover", "contain")
+    if made.gravity != "centre" and not placed:
+        yield "gravity", "`gravity` says what `fit: cover` keeps; here nothing is cut off"
+    if made.focal and not placed:
+        yield "focal", "`focal` says what `fit: cover` keeps; here nothing is cut off"
+    if made.focal and made.gravity != "centre":
+        yield "focal", "`focal` and `gravity` say the same thing; write one of them"
+    if made.gravity == "attention" and made.fit == "contain":
+        yield "gravity", "`attention` says what `fit: cover` keeps; `contain` keeps everything"
+    if made.progressive and made.format != "jpeg":
+        yield "progressive", f"a {made.format} can't be progressive; leave it out"
+    largest = max(made.dpr, default=1) * max(made.width or 0, made.height or 0)
+    if largest > MAX_SIDE:
+        yield "dpr", f"its largest would be {largest:g} pixels wide or high; at most {MAX_SIDE}"
+
+
 def filters(context: Context) -> Iterator[Finding]:
     """Try each filter on a tiny picture. Code of a user's own may know filters that we don't."""
     for name, step in context.spec.steps.items():
@@ -243,23 +270,27 @@ def filters(context: Context) -> Iterator[Finding]:
             )
         for index, item in enumerate(step.filters if steps.source(step) == steps.IMAGES else ()):
             [(filter_name, value)] = item.items()
-            why = _filter_refusal(filter_name, value)
+            why = _filter_refusal(filter_name, value, context.folder)
             if why:
                 yield Finding(_step(name, "filters", index), why)
 
 
-def _filter_refusal(name: str, value: object) -> str:
+def _filter_refusal(name: str, value: object, project: Path) -> str:
     from PIL import Image
 
-    from imgpipe.runtime.image.filters import FILTERS
+    from imgpipe.runtime.image.filters import FILTERS, apply, find
 
-    if name not in FILTERS:
-        return f"there is no filter `{name}`{did_you_mean(name, sorted(FILTERS))}"
+    folder = templates.source_folder(steps.IMAGES, project)
     if value is False:
         return f"`{name}`: leave a filter out to switch it off"
     try:
-        FILTERS[name](Image.new("RGB", (4, 4), "teal"), value)
-    except (TypeError, ValueError, ArithmeticError) as error:
+        find(name, folder)
+    except Exception as error:  # noqa: BLE001 - a file of the user's own may raise anything
+        hint = did_you_mean(name, sorted(FILTERS)) if isinstance(error, LookupError) else ""
+        return f"{error}{hint}"
+    try:
+        apply(Image.new("RGB", (4, 4), "teal"), [{name: value}], folder)
+    except Exception as error:  # noqa: BLE001 - so may its function
         return f"`{name}` can't be {shown(value)} ({error})"
     return ""
 
@@ -464,6 +495,7 @@ RULES: tuple[Rule, ...] = (
     groups_agree,
     group_names,
     variants,
+    variant_settings,
     filters,
     facts,
     tags,

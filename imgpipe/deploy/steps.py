@@ -26,6 +26,8 @@ DECODING_TIME = 0.6
 """The share of a function's timeout that one image may take."""
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
 """The Lambda sources that come with imgpipe, each a folder of `lambdas/`."""
+FIRST_SETTINGS = frozenset({"width", "height", "fit", "format", "quality", "background"})
+"""Of a variant; always part of its normal form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def settings(step: Step) -> dict[str, Any]:
     """Return the normal form of what `step` does: what its function gets, and is hashed."""
     made: dict[str, Any] = {}
     if step.variants:
-        made["variants"] = {name: _variant(variant) for name, variant in step.variants.items()}
+        made["variants"] = {name: _variant(each) for name, each in variants(step).items()}
     if step.filters:
         made["filters"] = [dict(item) for item in step.filters]
     if step.exif:
@@ -78,10 +80,35 @@ def settings(step: Step) -> dict[str, Any]:
     return made
 
 
+def variants(step: Step) -> dict[str, Variant]:
+    """Return every variant that `step` makes: the declared ones, and each again for the denser
+    screens of its `dpr`, such as `thumb@2x`.
+    """
+    return {
+        name if ratio == 1 else f"{name}@{ratio:g}x": _denser(variant, ratio)
+        for name, variant in step.variants.items()
+        for ratio in sorted({1.0, *variant.dpr})
+    }
+
+
+def _denser(variant: Variant, ratio: float) -> Variant:
+    width, height = (side and round(side * ratio) for side in (variant.width, variant.height))
+    return variant.model_copy(update={"width": width, "height": height, "dpr": ()})
+
+
 def _variant(variant: Variant) -> dict[str, Any]:
-    """Return a variant's settings; `metadata` only where it keeps some, as it came later."""
-    left_out = {"metadata"} if variant.metadata == "strip" else set()
-    return variant.model_dump(exclude_none=True, exclude=left_out)
+    """Return a variant's settings; those that came later only where they aren't the default.
+
+    So that no picture is made again for a new setting that nobody uses; and a function's
+    environment, which they travel in, has 4 KB.
+    """
+    made = variant.model_dump(exclude_none=True)
+    fields = type(variant).model_fields
+    return {
+        name: value
+        for name, value in made.items()
+        if name in FIRST_SETTINGS or value != fields[name].default
+    }
 
 
 def keeps_all(step: Step) -> bool:

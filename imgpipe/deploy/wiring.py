@@ -134,7 +134,7 @@ def _step_branch(build: Build, group: Group) -> None:
 
 
 def _image_statements(build: Build, group: Group) -> tuple[Statement, ...]:
-    folders = {variant: None for step in group.steps.values() for variant in step.variants}
+    folders = {variant: None for step in group.steps.values() for variant in steps.variants(step)}
     folders |= {name: None for name, step in group.steps.items() if step.lambda_.source}
     written = (
         [policies.write_variants(build.bucket_arn("variants"), list(folders))] if folders else []

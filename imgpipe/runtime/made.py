@@ -24,7 +24,7 @@ def extension(image_format: str) -> str:
 class Picture:
     """A variant, encoded.
 
-    `format` is jpeg, png or webp, or any other that has a content type `image/<format>`.
+    `format` is jpeg, png, webp, avif, gif, or any other that has a content type `image/<format>`.
     """
 
     data: bytes = field(repr=False)

@@ -8,18 +8,22 @@ retries and dead letters are taken care of by `steps.run`.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from imgpipe.runtime import image, steps
 from imgpipe.runtime.made import Made
 from imgpipe.runtime.settings import Limits
 
+HERE = Path(__file__).parent
+"""Where filters of your own are, in `filters/`, and the files that filters name."""
+
 
 def make(
     data: bytes, wanted: Mapping[str, Mapping[str, Any]], limits: Limits
 ) -> Mapping[str, Made]:
     """Decode the upload once and make the variants and facts of every step."""
-    return image.make(data, wanted, limits)
+    return image.make(data, wanted, limits, HERE)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -3,9 +3,15 @@ clock.
 
     formats     what is it, by content? which decoder does it take?
     opening     how large is it, within the limits?   no pixel is decoded
-    decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright, sRGB
+    decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright
+    colour      profiles, alpha, depths: whatever a file stores becomes sRGB
     geometry    where each variant's pixels come from and how large it gets: arithmetic only
-    rendering   every variant from the next larger one, filtered, encoded
+    attention   where the picture has most detail
+    works       which variants can share pixels: filters, profile
+    filters     small functions from a picture and a value to a picture
+    rendering   every variant from the next larger one
+    animation   the frames of what moves, how long each is shown, how often
+    encoding    pixels to a file
     facts       what is told about the picture: size, camera, place, colours
     structure   why a decoder gave up, read off the container
     making      the above in order, for all steps of a function at once

@@ -16,6 +16,7 @@ from PIL import Image
 
 PLAIN = frozenset({"L", "RGB", "RGBA"})
 MAX_PROFILE_BYTES = 8_000_000
+_SPACES = {"L": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB "}
 _TO_RGBA = frozenset({"PA", "LA", "La", "RGBa"})
 
 
@@ -134,3 +135,18 @@ def without_empty_alpha(im: Image.Image) -> Image.Image:
     if im.mode != "RGBA" or im.getchannel("A").getextrema()[0] != 255:
         return im
     return im.convert("RGB")
+
+
+def is_grey(colour: str) -> bool:
+    """Say whether a colour such as `#ffffff` is one that a grey picture has."""
+    from PIL import ImageColor
+
+    return len(set(ImageColor.getrgb(colour)[:3])) == 1
+
+
+def fitting_profile(profile: bytes | None, mode: str) -> bytes | None:
+    """Return `profile` if it describes pixels of `mode`, by its header (ICC.1:2022, 7.2)."""
+    space = _SPACES.get(mode)
+    if not profile or not space or len(profile) > MAX_PROFILE_BYTES or profile[36:40] != b"acsp":
+        return None
+    return profile if profile[16:20] == space else None

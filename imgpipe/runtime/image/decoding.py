@@ -40,16 +40,30 @@ def decode(opened: Opened, size: Size, limits: Limits) -> Image.Image:
 
     Raises Rejected for whatever is wrong with the pixels.
     """
+    return in_srgb(native(opened, size, limits), opened)
+
+
+def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
+    """Return the frame that `opened` is at upright at `size`, in the file's own colours: L, RGB,
+    RGBA or CMYK. Raises Rejected.
+    """
     with refusals(0):
         stored = turned(size, opened.orientation)
         box = _draft(opened, stored)
-        profile = opened.im.info.get("icc_profile")
         check_memory(opened.im, opened.stored, limits)
         opened.im.load()
         pixels = colour.eight_bit(opened.im)
         made = resize(pixels, _fitting(stored, pixels.size), box)
-        made = colour.without_empty_alpha(colour.to_srgb(made, profile))
         return _bare(turn(made, opened.orientation), opened.im)
+
+
+def in_srgb(im: Image.Image, opened: Opened) -> Image.Image:
+    """Return a native picture in sRGB, without alpha that hides nothing."""
+    with refusals(0):
+        made = colour.to_srgb(im, opened.im.info.get("icc_profile"))
+        made = colour.without_empty_alpha(made)
+        made.info = {}
+        return made
 
 
 def turn(im: Image.Image, orientation: int) -> Image.Image:

@@ -5,109 +5,118 @@ one decode, however many steps and variants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgpipe.runtime.errors import Rejected
-from imgpipe.runtime.image import facts
-from imgpipe.runtime.image.decoding import decode
-from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_size, place
+from imgpipe.runtime.image import animation, facts
+from imgpipe.runtime.image.colour import PLAIN, without_empty_alpha
+from imgpipe.runtime.image.decoding import in_srgb, native
+from imgpipe.runtime.image.encoding import encode, encode_frames
+from imgpipe.runtime.image.geometry import Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.opening import Opened, calm, open_image
-from imgpipe.runtime.image.rendering import render
-from imgpipe.runtime.image.resampling import resize
 from imgpipe.runtime.image.structure import explained
+from imgpipe.runtime.image.works import Settings, Work, works
 from imgpipe.runtime.made import Made, Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from PIL import Image
 
     from imgpipe.runtime.settings import Limits
 
-Settings = Mapping[str, Any]
-Placed = list[tuple[Variant, Placement]]
 
-
-def make(data: bytes, wanted: Mapping[str, Settings], limits: Limits) -> dict[str, Made]:
+def make(
+    data: bytes, wanted: Mapping[str, Settings], limits: Limits, folder: Path | None = None
+) -> dict[str, Made]:
     """Make the variants and facts of every step in `wanted` (its settings as in pipeline.yaml).
 
-    Raises Rejected when the upload is no image, is broken, or is over a limit.
+    `folder` is the handler's: it holds the filters and pictures of a project's own. Raises Rejected
+    when the upload is no image, is broken, or is over a limit; ValueError for wrong settings.
     """
     with calm(data):
         try:
-            return _made(open_image(data, limits), data, wanted, limits)
+            return _made(open_image(data, limits), data, wanted, limits, folder)
         except Rejected as refusal:
             raise explained(refusal, data, limits.max_pixels) from refusal
 
 
 def _made(
-    opened: Opened, data: bytes, wanted: Mapping[str, Settings], limits: Limits
+    opened: Opened,
+    data: bytes,
+    wanted: Mapping[str, Settings],
+    limits: Limits,
+    folder: Path | None,
 ) -> dict[str, Made]:
-    placed = {step: _placed(settings, opened) for step, settings in wanted.items()}
+    declared = works(wanted, opened, folder)
     side = facts.side(wanted.values())
-    sample = Variant(name="", width=side, height=side)
-    everything = [
-        place(sample, opened.size),
-        *(each for some in placed.values() for _, each in some),
-    ]
-    base = decode(opened, base_size(everything, opened.size), limits)
-    plain = {step for step in wanted if not _filters(wanted[step])}
-    shared = _render_plain(base, {step: placed[step] for step in plain}, opened.size)
+    stored = native(opened, _base_size(declared, side, opened.size), limits)
+    base = in_srgb(stored, opened)
+    told = {step: facts.of(opened, base, settings, data) for step, settings in wanted.items()}
+    looked = [work.looking_at(base) for work in declared]
+    moving = {name for work in looked for name in _moving(work, opened)}
+    pictures = _stills([work.without(moving) for work in looked], opened, stored, base)
+    if moving:
+        pictures |= _animations([work.only(moving) for work in looked], opened, limits)
     return {
         step: Made(
-            variants=shared[step]
-            if step in plain
-            else _filtered(base, settings, placed[step], opened.size),
-            facts=facts.of(opened, base, settings, data),
+            variants={name: pictures[name] for name in settings.get("variants") or ()},
+            facts=told[step],
             preview=facts.preview(base) if settings.get("tags") == "rekognition" else b"",
         )
         for step, settings in wanted.items()
     }
 
 
-def _placed(settings: Settings, opened: Opened) -> Placed:
-    declared = settings.get("variants") or {}
-    variants = [
-        Variant.of(name, chosen or {}, _kept(opened, settings, chosen or {}))
-        for name, chosen in declared.items()
-    ]
-    return [(variant, place(variant, opened.size)) for variant in variants]
+def _base_size(declared: Sequence[Work], side: int, original: Size) -> Size:
+    """Return the size of the upright picture that serves all works, and facts that need `side`."""
+    sample = Variant(name="", width=side, height=side)
+    scales = [work.scale() for work in declared]
+    return scaled(original, max(base_scale([place(sample, original)]), *scales, 0))
 
 
-def _kept(opened: Opened, settings: Settings, chosen: Mapping[str, Any]) -> bytes:
-    """Return the EXIF that a variant keeps: none, unless it asks."""
-    metadata = str(chosen.get("metadata") or "strip")
-    if metadata == "strip":
-        return b""
-    from imgpipe.runtime.image.facts import kept, place
-
-    return kept.exif_for(opened.im, metadata, place.policy(settings, "outputs"))
+def _moving(work: Work, opened: Opened) -> list[str]:
+    return [variant.name for variant, _ in work.placed if animation.moves(opened, variant)]
 
 
-def _filters(settings: Settings) -> Sequence[Mapping[str, Any]]:
-    return settings.get("filters") or ()
-
-
-def _render_plain(
-    base: Image.Image, placed: Mapping[str, Placed], original: Size
-) -> dict[str, dict[str, Picture]]:
-    """Render the variants of all steps without filters in one cascade; names are unique in a
-    pipeline.
-    """
-    made = render(base, [each for some in placed.values() for each in some], original)
+def _stills(
+    chosen: Sequence[Work], opened: Opened, stored: Image.Image, base: Image.Image
+) -> dict[str, Picture]:
     return {
-        step: {variant.name: made[variant.name] for variant, _ in some}
-        for step, some in placed.items()
+        variant.name: encode(pixels, variant, _profile(work, opened))
+        for work in chosen
+        for variant, pixels in work.render(_in_colours(work, stored, base))
     }
 
 
-def _filtered(
-    base: Image.Image, settings: Settings, placed: Placed, original: Size
-) -> Mapping[str, Picture]:
-    """Apply a step's filters once, at the size of its largest variant, and make the smaller ones
-    from that.
-    """
-    from imgpipe.runtime.image import filters  # only functions that filter pay for the import
+def _animations(chosen: Sequence[Work], opened: Opened, limits: Limits) -> dict[str, Picture]:
+    """Make the variants that move: the frames of all of them in one pass over the file."""
+    placed = [each for work in chosen for each in work.placed]
+    animation.check_memory(opened, [placement for _, placement in placed], limits)
+    size = scaled(opened.size, max(work.scale() for work in chosen))
+    strips: dict[str, list[Image.Image]] = {variant.name: [] for variant, _ in placed}
+    durations_ms: list[int] = []
+    for _ in animation.frames(opened):
+        stored = native(opened, size, limits)
+        durations_ms.append(animation.shown_ms(opened))
+        base = in_srgb(stored, opened)
+        for work in chosen:
+            for variant, pixels in work.render(_in_colours(work, stored, base)):
+                strips[variant.name].append(pixels)
+    timing = animation.Timing(durations_ms=tuple(durations_ms), plays=animation.plays(opened))
+    return {
+        variant.name: encode_frames(strips[variant.name], timing, variant, _profile(work, opened))
+        for work in chosen
+        for variant, _ in work.placed
+    }
 
-    size = base_size([placement for _, placement in placed], original)
-    size = (min(size[0], base.width), min(size[1], base.height))
-    return render(filters.apply(resize(base, size), _filters(settings)), placed, original)
+
+def _profile(work: Work, opened: Opened) -> bytes | None:
+    return opened.im.info.get("icc_profile") if work.keeps_profile else None
+
+
+def _in_colours(work: Work, stored: Image.Image, base: Image.Image) -> Image.Image:
+    """Return the picture in its own colours for who keeps them; CMYK is for printers alone."""
+    kept = work.keeps_profile and stored.mode in PLAIN
+    return without_empty_alpha(stored) if kept else base

@@ -9,31 +9,33 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from imgpipe.runtime.image.encoding import encode
+from imgpipe.runtime.image.colour import is_grey
 from imgpipe.runtime.image.resampling import resize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgpipe.runtime.image.geometry import Box, Placement, Size, Variant
-    from imgpipe.runtime.made import Picture
 
 
 def render(
     base: Image.Image, wanted: Sequence[tuple[Variant, Placement]], original: Size
-) -> Mapping[str, Picture]:
-    """Make and encode the variants of an upright picture.
+) -> Iterator[tuple[Variant, Image.Image]]:
+    """Make the variants of an upright picture, the largest first.
 
     `original` is the size that placements are in.
     """
-    made: dict[str, Picture] = {}
     source = base
     for variant, placement in sorted(wanted, key=lambda each: -each[1].scale()):
         pixels = cut(source, placement, original)
-        if placement.whole(original) and pixels.width <= source.width:
+        if _serves_smaller_ones(variant, placement, original) and pixels.width <= source.width:
             source = pixels
-        made[variant.name] = encode(_on_canvas(pixels, placement, variant), variant)
-    return made
+        yield variant, _on_canvas(pixels, placement, variant)
+
+
+def _serves_smaller_ones(variant: Variant, placement: Placement, original: Size) -> bool:
+    """Say whether all of the picture is there, in its own proportions."""
+    return variant.fit != "fill" and placement.whole(original)
 
 
 def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Image:
@@ -64,15 +66,19 @@ def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Imag
 
 
 def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> Image.Image:
-    """Return `pixels` in the middle of its canvas, which is transparent if the format can be."""
+    """Return `pixels` on its canvas, where its focus says; transparent if the format can be."""
     if placement.canvas is None or placement.canvas == pixels.size:
         return pixels
-    width, height = placement.canvas
-    at = ((width - pixels.width) // 2, (height - pixels.height) // 2)
-    clear = pixels.mode == "RGBA" and variant.format != "jpeg"
-    mode, colour = ("RGBA", (0, 0, 0, 0)) if clear else ("RGB", variant.background)
-    canvas = Image.new(mode, placement.canvas, colour)
-    canvas.paste(
-        pixels, at, mask=pixels.getchannel("A") if pixels.mode == "RGBA" and not clear else None
+    across, down = placement.focus
+    at = (
+        round((placement.canvas[0] - pixels.width) * across),
+        round((placement.canvas[1] - pixels.height) * down),
     )
+    if pixels.mode == "RGBA" and variant.format != "jpeg":
+        canvas = Image.new("RGBA", placement.canvas, (0, 0, 0, 0))
+        canvas.paste(pixels, at)
+        return canvas
+    mode = "L" if pixels.mode == "L" and is_grey(variant.background) else "RGB"
+    canvas = Image.new(mode, placement.canvas, variant.background)
+    canvas.paste(pixels, at, mask=pixels.getchannel("A") if pixels.mode == "RGBA" else None)
     return canvas

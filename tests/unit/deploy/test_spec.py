@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,27 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
         ("{variants: {v: {width: 9, fit: cover}}}", "`fit: cover` needs `width` and `height`"),
         ("{variants: {v: {width: 0}}}", "1 to 16383 pixels"),
         ("{variants: {v: {width: 20000}}}", "1 to 16383 pixels"),
+        ("{variants: {v: {width: 9, gravity: top}}}", "here nothing is cut off"),
+        ("{variants: {v: {width: 9, focal: [0.5, 0.5]}}}", "here nothing is cut off"),
+        (
+            "{variants: {v: {width: 9, height: 9, fit: cover, gravity: top, focal: [0, 1]}}}",
+            "write one of them",
+        ),
+        (
+            "{variants: {v: {width: 9, height: 9, fit: contain, gravity: attention}}}",
+            "`contain` keeps everything",
+        ),
+        ("{variants: {v: {width: 9, height: 9, fit: cover, gravity: north}}}", "`bottom-right`"),
+        ("{variants: {v: {width: 9, height: 9, fit: cover, focal: [0.5, 2]}}}", "focal"),
+        ("{variants: {v: {width: 9, format: png, progressive: true}}}", "can't be progressive"),
+        ("{variants: {v: {width: 9000, dpr: [2]}}}", "18000 pixels wide or high"),
+        ("{variants: {v: {width: 9, dpr: [5]}}}", "dpr"),
+        (
+            "{variants: {v: {width: 9}}, filters: [{watermark: {image: no.png}}]}",
+            "no file `no.png`",
+        ),
+        ("{variants: {v: {width: 9}}, filters: [watermark]}", "give it a `text` or an `image`"),
+        ("{variants: {v: {width: 9}}, filters: [{rotate: left}]}", "`rotate` can't be 'left'"),
         ("{variants: {ops: {width: 9}}}", "where imgpipe keeps its own notes"),
         ("{variants: {thumb: {width: 9}}}", "`thumb` makes a variant `thumb` already"),
         ("{variants: {v: {width: 9, background: red}}}", "is not a colour"),
@@ -242,6 +264,30 @@ def test_a_users_own_code_may_know_filters_of_its_own(tmp_path: Path) -> None:
     step = "  it: {lambda: lambdas/mine, variants: {v: {width: 9}}, filters: [glitter]}\n"
     made = declare(SMALLEST + step, folder=tmp_path)
     assert steps.sources(made) == ("images", "mine", "writer")
+
+
+def test_a_filter_of_a_projects_own_is_one_file(tmp_path: Path) -> None:
+    folder = tmp_path / "lambdas" / "images"
+    shutil.copytree(ROOT / "lambdas" / "images", folder)
+    step = "  it: {variants: {v: {width: 9}}, filters: [glitter]}\n"
+    assert "there is no filter `glitter`" in problem(SMALLEST + step, folder=tmp_path)
+    (folder / "filters").mkdir()
+    own = folder / "filters" / "glitter.py"
+    own.write_text("def glitter(im, value):\n    return im\n")
+    assert declare(SMALLEST + step, folder=tmp_path).steps["it"].filters
+    own.write_text("def shine(im, value):\n    return im\n")
+    assert "no function `glitter`" in problem(SMALLEST + step, folder=tmp_path)
+
+
+def test_denser_screens_get_variants_of_their_own() -> None:
+    text = "{variants: {v: {width: 9, height: 5, dpr: [1, 2, 1.5]}}}"
+    step = declare(f"{SMALLEST}  it: {text}\n").steps["it"]
+    made = steps.settings(step)["variants"]
+    assert {name: (each["width"], each["height"]) for name, each in made.items()} == {
+        "v": (9, 5),
+        "v@1.5x": (14, 8),
+        "v@2x": (18, 10),
+    }
 
 
 SKETCH = """\

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgpipe.runtime.image.geometry import Fit, Variant, base_size, place
+from imgpipe.runtime.image.geometry import GRAVITIES, Fit, Variant, base_size, place
 
 SIDES = st.integers(1, 20_000)
 
@@ -46,6 +46,47 @@ def test_contain_keeps_the_asked_canvas() -> None:
 def test_a_strip_stays_within_what_the_encoder_takes() -> None:
     placed = place(Variant(name="v", width=100, format="webp"), (100, 100_000))
     assert placed.size[1] <= 16_383
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "canvas"),
+    [
+        ("inside", (600, 450), None),
+        ("cover", (600, 600), None),
+        ("contain", (600, 450), (600, 600)),
+        ("fill", (600, 600), None),
+    ],
+)
+def test_a_small_picture_is_enlarged_where_asked(
+    fit: Fit, size: tuple[int, int], canvas: tuple[int, int] | None
+) -> None:
+    wanted = Variant(name="v", width=600, height=600, fit=fit, enlarge=True)
+    placed = place(wanted, (40, 30))
+    assert (placed.size, placed.canvas) == (size, canvas)
+    assert base_size([placed], (40, 30)) == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("gravity", "left", "top"),
+    [("left", 0, 0), ("centre", 500, 0), ("right", 1000, 0), ("top-right", 1000, 0)],
+)
+def test_gravity_says_what_is_kept(gravity: str, left: float, top: float) -> None:
+    wanted = Variant(name="v", width=200, height=200, fit="cover", gravity=gravity)
+    assert place(wanted, (4000, 3000)).crop == (left, top, left + 3000, top + 3000)
+
+
+def test_a_focal_point_comes_as_near_the_middle_as_the_edges_allow() -> None:
+    def lefts(x: float) -> float:
+        wanted = Variant(name="v", width=100, height=100, fit="cover", focal=(x, 0.5))
+        return place(wanted, (400, 100)).crop[0]
+
+    assert [lefts(x) for x in (0, 0.1, 0.5, 0.6, 1)] == [0, 0, 150, 190, 300]
+
+
+@pytest.mark.parametrize("gravity", GRAVITIES)
+def test_gravity_says_where_contain_lays_the_picture(gravity: str) -> None:
+    wanted = Variant(name="v", width=200, height=200, fit="contain", gravity=gravity)
+    assert place(wanted, (4000, 3000)).focus == GRAVITIES[gravity]
 
 
 FITS = st.sampled_from(["inside", "cover", "contain", "fill"])

@@ -1,0 +1,112 @@
+"""The filters of a step, sorted into the three places where they work.
+
+Within a place the order is that of pipeline.yaml. Turns come first, because everything else is
+measured on what they leave; finishes last, because a frame that is cut off is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgpipe.runtime.image.filters.registry import Filter, Value, find
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from PIL import Image
+
+    from imgpipe.runtime.image.geometry import Size
+
+Bound = tuple[Filter, Value]
+FILES = ("image", "font")
+"""Settings of filters that name a file beside the handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The filters of a step with their values."""
+
+    turns: tuple[Bound, ...] = ()
+    tones: tuple[Bound, ...] = ()
+    finishes: tuple[Bound, ...] = ()
+
+    def size(self, size: Size) -> Size:
+        """Return what a picture of `size` measures after the turns."""
+        for each, value in self.turns:
+            size = each.size(size, value) if each.size else size
+        return size
+
+    def margin(self) -> int:
+        """Return the pixels that the finishes add on each side."""
+        return sum(each.margin(value) for each, value in self.finishes if each.margin)
+
+    def turn(self, im: Image.Image) -> Image.Image:
+        return _each(im, self.turns)
+
+    def tone(self, im: Image.Image) -> Image.Image:
+        """Return `im` after the tones. Alpha isn't touched, and grey stays grey unless coloured."""
+        if not self.tones:
+            return im
+        alpha = im.getchannel("A") if im.mode == "RGBA" else None
+        made = im.convert("RGB")
+        for each, value in self.tones:
+            made = each(made, value).convert("RGB")
+        if alpha:
+            made.putalpha(alpha)
+        grey = im.mode == "L" and not any(each.colours for each, _ in self.tones)
+        return made.convert("L") if grey else made
+
+    def finish(self, im: Image.Image) -> Image.Image:
+        return _each(im, self.finishes)
+
+    def __bool__(self) -> bool:
+        return bool(self.turns or self.tones or self.finishes)
+
+
+def chain(wanted: Sequence[Mapping[str, Value]], folder: Path | None = None) -> Chain:
+    """Return the filters of `wanted`: `[{"autocontrast": None}, {"sharpen": 1.2}]`.
+
+    `folder` holds the project's own filters and the files that values name. Raises ValueError.
+    """
+    found = [
+        (find(name, folder), _with_files(value, folder))
+        for each in wanted
+        for name, value in each.items()
+    ]
+    return Chain(
+        turns=tuple(each for each in found if each[0].phase == "turn"),
+        tones=tuple(each for each in found if each[0].phase == "tone"),
+        finishes=tuple(each for each in found if each[0].phase == "finish"),
+    )
+
+
+def apply(
+    im: Image.Image, wanted: Sequence[Mapping[str, Value]], folder: Path | None = None
+) -> Image.Image:
+    """Return `im` after each filter of `wanted`."""
+    every = chain(wanted, folder)
+    return every.finish(every.tone(every.turn(im)))
+
+
+def _each(im: Image.Image, bound: tuple[Bound, ...]) -> Image.Image:
+    for each, value in bound:
+        im = each(im, value)
+    return im
+
+
+def _with_files(value: Value, folder: Path | None) -> Value:
+    """Return `value` with the files that it names found in `folder`, and nowhere else."""
+    if folder is None or not isinstance(value, dict):
+        return value
+    return {
+        name: _file(str(each), folder) if name in FILES else each for name, each in value.items()
+    }
+
+
+def _file(name: str, folder: Path) -> str:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ValueError(f"there is no file `{name}` in {folder.name}/")
+    return str(path)

@@ -1,0 +1,31 @@
+"""Focus: how steep edges are."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageFilter
+
+from imgpipe.runtime.image.filters.registry import Value, number, register
+
+
+@register("sharpen")
+def sharpen(im: Image.Image, value: Value) -> Image.Image:
+    """Sharpen; 1 leaves the picture as it is, 1.2 is discreet, 2 is much.
+
+    Pillow's `ImageEnhance.Sharpness` (what stands out from a smoothed copy, times `value`) as one
+    kernel, on brightness alone: colours don't fringe, and it takes two thirds of the time.
+    """
+    factor = number(value, 1.2)
+    if factor == 1:
+        return im
+    around = (1 - factor) / 13
+    kernel = ImageFilter.Kernel(
+        (3, 3), [*[around] * 4, 5 * around + factor, *[around] * 4], scale=1
+    )
+    light, blue, red = im.convert("YCbCr").split()
+    return Image.merge("YCbCr", (light.filter(kernel), blue, red)).convert("RGB")
+
+
+@register("blur")
+def blur(im: Image.Image, value: Value) -> Image.Image:
+    """Blur with a Gaussian of `value` pixels radius (2)."""
+    return im.filter(ImageFilter.GaussianBlur(number(value, 2.0)))

@@ -1,0 +1,106 @@
+"""What a filter is, and where one is found: among those that come with imgpipe, or as a file of the
+project's own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgpipe.runtime.image.geometry import Size
+
+Value = Any  # what pipeline.yaml says behind the filter's name; None or True when it says nothing
+Function = Callable[[Image.Image, Value], Image.Image]
+Phase = Literal["turn", "tone", "finish"]
+"""When a filter works.
+
+turn: on the upright picture, before variants are cut; may change its size, and sees alpha.
+tone: on plain RGB, once, at the size of the largest variant; keeps the size.
+finish: on each variant, when it has its size; sees alpha.
+"""
+FOLDER = "filters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """A filter by its name. Calling it does the work."""
+
+    name: str
+    function: Function
+    phase: Phase = "tone"
+    colours: bool = False  # whether it brings colours into a grey picture
+    size: Callable[[Size, Value], Size] | None = None  # the size after a turn
+    margin: Callable[[Value], int] | None = None  # pixels that a finish adds on each side
+
+    def __call__(self, im: Image.Image, value: Value) -> Image.Image:
+        return self.function(im, value)
+
+
+FILTERS: dict[str, Filter] = {}
+
+
+def register(name: str, **more: Any) -> Callable[[Function], Function]:
+    """Make a function known as the filter `name`; `more` are fields of Filter."""
+
+    def keep(function: Function) -> Function:
+        FILTERS[name] = Filter(name=name, function=function, **more)
+        return function
+
+    return keep
+
+
+def find(name: str, folder: Path | None = None) -> Filter:
+    """Return the filter `name`: the project's, in `folder`/filters, or one of ours.
+
+    Raises LookupError when there is none, and whatever the project's file raises.
+    """
+    own = folder / FOLDER / f"{name.replace('-', '_')}.py" if folder else None
+    if own and own.is_file():
+        return _loaded(name, own, own.stat().st_mtime_ns)
+    if name not in FILTERS:
+        raise LookupError(f"there is no filter `{name}`")
+    return FILTERS[name]
+
+
+@lru_cache(maxsize=64)
+def _loaded(name: str, path: Path, changed_ns: int) -> Filter:  # noqa: ARG001 - part of the key
+    found = importlib.util.spec_from_file_location(f"imgpipe_filter_{path.stem}", path)
+    assert found is not None  # noqa: S101 - a file that ends with .py
+    assert found.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    function = getattr(module, path.stem, None)
+    if not callable(function):
+        raise ValueError(f"{FOLDER}/{path.name} has no function `{path.stem}`")  # noqa: TRY004 - a wrong setting
+    phase: Phase = getattr(module, "PHASE", "tone")
+    if phase not in ("tone", "finish"):
+        raise ValueError(f'{FOLDER}/{path.name}: PHASE is "tone" or "finish"')
+    return Filter(name=name, function=function, phase=phase, colours=True)
+
+
+def number(value: Value, default: float) -> float:
+    """Return the number behind a filter's name, or its default."""
+    return default if value is None or value is True else float(value)
+
+
+def fields(value: Value, first: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping behind a filter's name; a plain value stands for its field `first`.
+
+    Raises ValueError for a field that isn't known.
+    """
+    if value is None or value is True:
+        return {}
+    if not isinstance(value, dict):
+        return {first: value}
+    unknown = [name for name in value if name not in known]
+    if unknown:
+        raise ValueError(f"it has no `{unknown[0]}`; known are {', '.join(known)}")
+    return value
