@@ -172,6 +172,12 @@ def process(
             "--processes", "-p", help="How many files to work on at once.", min=1, max=256
         ),
     ] = 1,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate", help="Work on each image in a guarded child, as the functions do."
+        ),
+    ] = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
@@ -191,7 +197,7 @@ def process(
     if out:
         made = [name for each in declared.created.values() for name in each.variants]
         named.refuse_overwriting(files, out, made)
-    task = work.Task(functions=wanted, limits=steps.limits(declared), out=out)
+    task = work.Task(functions=wanted, limits=steps.limits(declared), out=out, isolate=isolate)
     ends = view.counted(many.process(named.find(files), task, processes=processes))
     tally = view.as_json(ends) if json else view.for_people(ends)
     if not tally.all_done:

@@ -180,6 +180,22 @@ def test_a_file_that_kills_its_process_costs_no_other_file(project: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_isolated_file_that_crashes_is_refused_for_it(
+    run: Run, project: Path, processes: str
+) -> None:
+    handler = project / "lambdas" / "images" / "handler.py"
+    own = "def make(data, wanted, limits):\n    return image.make(data, wanted, limits)"
+    crash = "    if data == b'hello':\n        import os; os._exit(3)\n"
+    handler.write_text(
+        f"from imgpipe.runtime import image\n{own}".replace("limits):\n", f"limits):\n{crash}")
+    )
+    given = ("process", "good.png", "text.jpg", "good.png", "--isolate", "-p", processes, "--json")
+    _, said = run(*given)
+    ends = [(end["status"], end["reason"]) for end in json.loads(said)]
+    assert ends == [("done", ""), ("rejected", "worker_crash"), ("done", "")]
+
+
 def test_files_are_taken_as_they_are_worked_on(project: Path) -> None:
     """However many there are, no more than a few are held."""
     taken = []

@@ -7,6 +7,7 @@ way to time them.
     many        file after file, on one processor or on several, in bounded memory
 
 It runs `make` of each function's handler, the project's own if it has one, with the settings of
-pipeline.yaml. One difference: on one processor all is done in this process, which is what makes the
-times comparable, so a file that kills a decoder ends the command; with several it costs one file.
+pipeline.yaml. One difference: unless asked to isolate, images are worked on in this process, which
+is what makes times comparable, so one that kills its decoder ends the command; on several processors
+it costs that file alone, but nothing ends one that hangs.
 """

@@ -58,10 +58,16 @@ class Task:
     functions: Sequence[Function]
     limits: Limits
     out: Path | None = None
+    isolate: bool = False  # each image in a child that may crash, hang or starve, as in a function
     clock: Clock = time.perf_counter
 
     def makes(self) -> list[tuple[Function, Make]]:
-        return [(each, load_make(each.source, each.folder)) for each in self.functions]
+        loaded = [(each, load_make(each.source, each.folder)) for each in self.functions]
+        if not self.isolate:
+            return loaded
+        from imgpipe.runtime.guard import guarded
+
+        return [(each, guarded(make)) for each, make in loaded]
 
 
 def one(file: File | NoFile, task: Task, makes: Sequence[tuple[Function, Make]]) -> Processed:
