@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import ids
+from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
 from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE
 from imgpipe.errors import UsageError
@@ -149,6 +150,8 @@ class _Maker:
                 yield "", "AWS::Lambda::EventSourceMapping", self._mapping(resource)
             case r.Subscription():
                 yield "", "AWS::SNS::Subscription", self._subscription(resource)
+            case r.EventRule():
+                yield "", "AWS::Events::Rule", self._event_rule(resource)
             case r.Notification():
                 return  # part of its bucket
             case r.Alarm():
@@ -207,7 +210,22 @@ class _Maker:
             lists.setdefault(name, []).extend(
                 {"Event": event, field: target, **filtered} for event in rule.events
             )
-        return dict(lists)
+        told = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}} if one.eventbridge else {}
+        return {**lists, **told}
+
+    def _event_rule(self, one: r.EventRule) -> Properties:
+        target = {
+            "Id": TARGET,
+            "Arn": self._arn(one.target),
+            "DeadLetterConfig": {"Arn": self._place.queue_arn(one.dlq)},
+        }
+        return {
+            "Name": one.name,
+            "EventPattern": json.loads(one.pattern),
+            "State": "ENABLED" if one.enabled else "DISABLED",
+            "Targets": [target],
+            "Tags": self._tags,
+        }
 
     def _arn(self, target: r.Key) -> str:
         made = {
@@ -352,6 +370,8 @@ class _Maker:
             properties["RedrivePolicy"] = {"deadLetterTargetArn": self._place.queue_arn(one.dlq)}
         if one.filter_policy:
             properties["FilterPolicy"] = json.loads(one.filter_policy)
+            if one.filter_scope == "body":
+                properties["FilterPolicyScope"] = "MessageBody"
         return properties
 
     def _alarm(self, one: r.Alarm) -> Properties:

@@ -164,6 +164,13 @@ def _stands(document: Document, wanted: Notification) -> bool:
     return told and ours(document, wanted) == wanted.rules
 
 
+def hears(document: Document, wanted: Notification) -> bool:
+    """Whether everything that we want to hear of is announced; rules of ours beyond that don't matter."""
+    ids = {rule.id for rule in ours(document, wanted)}
+    told = EVENTBRIDGE in document or not wanted.eventbridge
+    return told and all(rule.id in ids for rule in wanted.rules)
+
+
 def _entry(rule: Rule, arn_field: str, arn: str) -> Document:
     tests = [
         {"Name": name, "Value": value}

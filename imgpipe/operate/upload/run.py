@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code, explain
-from imgpipe.deploy.providers.s3_notification import ours
+from imgpipe.deploy.providers.s3_notification import hears
 from imgpipe.deploy.resources import Notification
 from imgpipe.errors import (
     CredentialsError,
@@ -45,10 +45,7 @@ def refuse_if_unheard(project: Project) -> None:
         if not isinstance(known, MissingError):
             raise known from error
         found = {}
-    for wanted in project.graph.of(Notification):
-        ids = {rule.id for rule in ours(found, wanted)}
-        if all(rule.id in ids for rule in wanted.rules):
-            continue
+    if not all(hears(found, wanted) for wanted in project.graph.of(Notification)):
         raise PendingError(
             f"pipeline {project.graph.pipeline} in {project.graph.environment}",
             "it is not up: nobody would hear of an upload",
