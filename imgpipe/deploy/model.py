@@ -65,7 +65,7 @@ Age = Annotated[int, Quantity(SECONDS, "15m", 60, DAY, "1m to 1d")]
 Decode = Annotated[int, Quantity(SECONDS, "10s", 1, 900, "1s to 15m")]
 MemoryMB = Annotated[int, Quantity(MEGABYTES, "1769", 128, 10_240, "128 to 10240 MB (AWS's limit)")]
 TmpMB = Annotated[int, Quantity(MEGABYTES, "512MB", 512, 10_240, "512 to 10240 MB (AWS's limit)")]
-ImageMB = Annotated[int, Quantity(MEGABYTES, "1GB", 64, 10_240, "64 MB to 10 GB")]
+ImageMB = Annotated[int, Quantity(MEGABYTES, "960MB", 64, 10_240, "64 MB to 10 GB")]
 Size = Annotated[int, Quantity(BYTES, "200MB", 1, 5 * 10**9, "1 B to 5 GB")]
 Pixels = Annotated[int, Quantity(PIXELS, "250MP", 1, 10 * 10**9, "1 to 10 GP")]
 Count = Annotated[int, Quantity({}, "500", 1, 1_000_000, "1 to 1000000")]
@@ -244,7 +244,7 @@ class UploadLimits(Section):
     pixels: Pixels = 250_000_000
     frames: Count = 500
     decode: Decode = 10
-    memory: ImageMB = 1024
+    memory: ImageMB = 960
     isolate: bool = True
 
 

@@ -33,8 +33,8 @@ class Limits:
     max_pixels: int = 250_000_000
     max_frames: int = 500
     decode_s: float = 10.0
-    max_decoded_bytes: int = 912_680_550
-    memory_bytes: int = 1_073_741_824
+    max_decoded_bytes: int = 855_638_016
+    memory_bytes: int = 1_006_632_960
     isolate: bool = True  # work on images in a process of its own
 
 

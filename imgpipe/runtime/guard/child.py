@@ -11,7 +11,8 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from imgpipe.runtime.errors import Reason, Rejected
-from imgpipe.runtime.guard import fences, wire
+from imgpipe.runtime.guard import wire
+from imgpipe.runtime.guard.fences import MOST_WRITTEN_BYTES, Fences
 from imgpipe.runtime.settings import Limits
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def serve(make: Make, line: wire.Line, inbox: int, outbox: int) -> NoReturn:
     the stack that it was forked in belongs to the function, and must not go on here.
     """
     try:
-        fences.raise_fences()
+        fences = Fences.raised()
         gc.freeze()  # what came with the fork is shared as long as nobody touches it
-        while _served(make, line, inbox, outbox):
+        while _served(make, fences, line, inbox, outbox):
             pass
     except wire.GoneError:
         os._exit(0)
@@ -38,7 +39,7 @@ def serve(make: Make, line: wire.Line, inbox: int, outbox: int) -> NoReturn:
         os._exit(1)
 
 
-def _served(make: Make, line: wire.Line, inbox: int, outbox: int) -> bool:
+def _served(make: Make, fences: Fences, line: wire.Line, inbox: int, outbox: int) -> bool:
     """Answer one request. Returns whether to wait for another."""
     asked = line.hear()
     limits = Limits(**asked["limits"])
@@ -65,7 +66,8 @@ def _worked(
         document, pictures = wire.packed(make(data, asked["wanted"], limits))
         wire.fill(outbox, pictures)
     except Rejected as refusal:
-        return _rejected(refusal, starved=isinstance(refusal.__cause__, MemoryError))
+        causes = (refusal.__cause__, refusal.__context__)
+        return _rejected(refusal, starved=any(isinstance(each, MemoryError) for each in causes))
     except MemoryError:
         return _rejected(Rejected(Reason.MEMORY_LIMIT), starved=True)
     except OSError as error:
@@ -76,7 +78,7 @@ def _worked(
 
 
 def _too_much() -> Rejected:
-    most = fences.MOST_WRITTEN_BYTES // 1_000_000
+    most = MOST_WRITTEN_BYTES // 1_000_000
     return Rejected(Reason.TOO_LARGE, f"its variants would take more than {most} MB")
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import resource
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,48 +23,58 @@ ALARM_S = 2.0
 _FIRST_TO_END = "1000"
 
 
-def raise_fences() -> None:
-    """Limit this process for good: no core dumps, no large files, the first to end when memory runs
-    out.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the function decides when the child ends
-    for number in (signal.SIGXCPU, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, with an error that can be told
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, MOST_WRITTEN_BYTES)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
+@dataclass(frozen=True, slots=True)
+class Fences:
+    """What came with the fork, shared with the function: it counts for no image."""
+
+    data_bytes: int
+    resident_bytes: int
+
+    @classmethod
+    def raised(cls) -> Fences:
+        """Limit this process for good: no core dumps, no large files, the first to end when memory
+        runs out.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the function decides when the child ends
+        for number in (signal.SIGXCPU, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, with an error to be told
+        _lower(resource.RLIMIT_CORE, 0)
+        _lower(resource.RLIMIT_FSIZE, MOST_WRITTEN_BYTES)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
+        return cls(*_data_and_resident())
+
+    def allow(self, limits: Limits) -> None:
+        """Let this process have an image's memory and, from now on, its time.
+
+        RLIMIT_DATA counts private memory that can be written to (since Linux 4.7), so neither
+        libraries nor the address space that threads only reserve, as RLIMIT_AS does. The time is of
+        all cores together: a decoder may have a thread on each. The alarm is for a function that
+        was killed: the child that it can't kill any more ends itself.
+        """
+        _lower(resource.RLIMIT_DATA, self.data_bytes + limits.memory_bytes)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        allowed_s = limits.decode_s * (os.cpu_count() or 1) + 1
+        _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + allowed_s))
+        signal.setitimer(signal.ITIMER_REAL, limits.decode_s + ALARM_S)
+
+    def relax(self) -> None:
+        """Stop the clock: nobody knows when the next image comes."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def has_grown(self, limits: Limits) -> bool:
+        """Say whether this process keeps so much memory that the next image could miss it."""
+        return _data_and_resident()[1] - self.resident_bytes > limits.memory_bytes // 4
 
 
-def allow(limits: Limits) -> None:
-    """Let this process have an image's memory and, from now on, its time.
-
-    RLIMIT_DATA counts private memory that can be written to (since Linux 4.7), so neither libraries
-    nor the address space that threads only reserve, as RLIMIT_AS does. The time is of all cores
-    together: a decoder may have a thread on each. The alarm is for a function that was killed: the
-    child that it can't kill any more ends itself.
-    """
-    _lower(resource.RLIMIT_DATA, limits.memory_bytes)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    allowed_s = limits.decode_s * (os.cpu_count() or 1) + 1
-    _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + allowed_s))
-    signal.setitimer(signal.ITIMER_REAL, limits.decode_s + ALARM_S)
-
-
-def relax() -> None:
-    """Stop the clock: nobody knows when the next image comes."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def has_grown(limits: Limits) -> bool:
-    """Say whether this process keeps so much memory that the next image could miss it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    except (OSError, ValueError, IndexError):
-        return False
-    return pages * resource.getpagesize() > limits.memory_bytes // 2
+def _data_and_resident() -> tuple[int, int]:
+    """Return this process's private writable and resident memory; 0 where the system doesn't say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = Path("/proc/self/statm").read_bytes().split()
+        return int(pages[5]) * resource.getpagesize(), int(pages[1]) * resource.getpagesize()
+    return 0, 0
 
 
 def _lower(what: int, most: int) -> None:

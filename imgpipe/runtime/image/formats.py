@@ -57,9 +57,17 @@ def sniff(data: bytes) -> str:
         return found
     if _PPM.match(data):
         return "PPM"
+    raise _no_format(data)
+
+
+def _no_format(data: bytes) -> Rejected:
     if not data:
-        raise Rejected(Reason.EMPTY_FILE)
-    raise Rejected(Reason.UNSUPPORTED_FORMAT, f"it is none of {READ}")
+        return Rejected(Reason.EMPTY_FILE)
+    if len(data) >= 2 and any(magic.startswith(data) for magic, _ in MAGIC):
+        return Rejected(Reason.TRUNCATED_IMAGE, f"there are only its first {len(data)} bytes")
+    if data.startswith(b"\x89PNG"):  # the bytes after it are there to tell (ISO/IEC 15948)
+        return Rejected(Reason.CORRUPT_IMAGE, "it is a PNG that was sent as if it were text")
+    return Rejected(Reason.UNSUPPORTED_FORMAT, f"it is none of {READ}")
 
 
 def _container(data: bytes) -> str | None:

@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image import counting
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
+from imgpipe.runtime.image.structure import declared_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,8 @@ MAX_SCANNED_PIXELS = 5_000_000_000
 
 A real one has about ten scans; thousands are made to take minutes.
 """
+WEBP_BYTES_PER_PIXEL = 12
+"""Two canvases of the decoder, one of which Pillow copies."""
 BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 7}
 """What decoding to 8 bit holds at once.
 
@@ -72,12 +75,22 @@ def open_image(data: bytes, limits: Limits) -> Opened:
     it.
     """
     name = sniff(data)
+    if name == "WEBP":
+        _check_canvas(declared_size(data), limits)
     load_plugin(name)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with refusals(len(data)):
         if name == "PNG":
             return _open_png(data, limits)
         return _read_header(name, data, limits)
+
+
+def _check_canvas(size: Size, limits: Limits) -> None:
+    """Refuse a WebP whose canvases don't fit: its decoder takes them as soon as it is opened."""
+    _check_pixels(size, limits)
+    needed = size[0] * size[1] * WEBP_BYTES_PER_PIXEL
+    if needed > limits.max_decoded_bytes:
+        raise _too_much_memory(needed, limits)
 
 
 def _open_png(data: bytes, limits: Limits) -> Opened:
@@ -121,18 +134,27 @@ def _read_header(name: str, data: bytes, limits: Limits) -> Opened:
 
 
 def _check(im: Image.Image, frames: int, data: bytes, limits: Limits) -> None:
-    width, height = im.size
-    pixels = width * height
+    _check_pixels(im.size, limits)
+    pixels = im.width * im.height
     if pixels <= 0:
-        raise Rejected(Reason.CORRUPT_IMAGE, f"its size is {width} x {height}")
-    if pixels > limits.max_pixels:
-        raise Rejected(
-            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels; the limit is {limits.max_pixels}"
-        )
+        raise Rejected(Reason.CORRUPT_IMAGE, f"its size is {im.width} x {im.height}")
     if frames > limits.max_frames:
         raise Rejected(Reason.TOO_MANY_FRAMES, f"more than {limits.max_frames} frames")
     if data.startswith(JPEG) and pixels * counting.scans(data) > MAX_SCANNED_PIXELS:
         raise Rejected(Reason.TIME_LIMIT, f"{counting.scans(data)} scans of {pixels} pixels")
+
+
+def _check_pixels(size: Size, limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels:
+        raise Rejected(
+            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels; the limit is {limits.max_pixels}"
+        )
+
+
+def _too_much_memory(needed: int, limits: Limits) -> Rejected:
+    there = limits.max_decoded_bytes
+    return Rejected(Reason.MEMORY_LIMIT, f"decoding takes {needed} bytes; there are {there}")
 
 
 def check_memory(im: Image.Image, whole: Size, limits: Limits) -> None:
@@ -146,10 +168,7 @@ def check_memory(im: Image.Image, whole: Size, limits: Limits) -> None:
     if im.info.get("progressive"):
         needed += 3 * whole[0] * whole[1]
     if needed > limits.max_decoded_bytes:
-        raise Rejected(
-            Reason.MEMORY_LIMIT,
-            f"decoding takes {needed} bytes; there are {limits.max_decoded_bytes}",
-        )
+        raise _too_much_memory(needed, limits)
 
 
 def _orientation(im: Image.Image) -> int:

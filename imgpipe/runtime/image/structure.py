@@ -12,13 +12,17 @@ import struct
 from imgpipe.runtime.errors import Reason, Rejected
 
 _PNG_HEADER_END = 33
+_WEBP_HEADER_END = 30
+_LEAST = 16
+"""Less is a magic number at most: there is nothing to say whether there was more."""
 
 
 def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
     """Return `refusal` with a better reason, if the container tells one."""
     if refusal.reason is not Reason.CORRUPT_IMAGE:
         return refusal
-    pixels = _png_pixels(data)
+    width, height = declared_size(data)
+    pixels = width * height
     if pixels > max_pixels:
         return Rejected(Reason.TOO_MANY_PIXELS, f"it declares {pixels} pixels")
     if is_cut_short(data):
@@ -28,11 +32,13 @@ def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
 
 def is_cut_short(data: bytes) -> bool:
     """Say whether the container promises more bytes than there are."""
+    if len(data) < _LEAST:
+        return False
     if data[:4] == b"RIFF":
-        return len(data) < 8 or int.from_bytes(data[4:8], "little") + 8 > len(data)
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if data[:4] in (b"II*\0", b"MM\0*"):
         order = "<I" if data[:2] == b"II" else ">I"
-        return len(data) < 8 or struct.unpack_from(order, data, 4)[0] >= len(data)
+        return int(struct.unpack_from(order, data, 4)[0]) >= len(data)
     if data[4:8] == b"ftyp":
         return _boxes_end_behind(data)
     if data[4:8] == b"jP  " or data[:2] == b"\xff\x4f":
@@ -66,8 +72,29 @@ def _boxes_end_behind(data: bytes) -> bool:
     return at != len(data)
 
 
-def _png_pixels(data: bytes) -> int:
-    if data[:4] != b"\x89PNG" or data[12:16] != b"IHDR" or len(data) < _PNG_HEADER_END:
-        return 0
-    width, height = struct.unpack_from(">II", data, 16)
-    return int(width) * int(height)
+def declared_size(data: bytes) -> tuple[int, int]:
+    """Return width and height as a PNG or WebP declares them; 0 x 0 where it doesn't, and for other
+    formats.
+
+    A WebP says so in the first of its three kinds of chunk (RFC 9649): 24 bits less one a side in
+    VP8X, 14 bits less one in VP8L, 14 bits in VP8.
+    """
+    if data[:4] == b"\x89PNG" and data[12:16] == b"IHDR" and len(data) >= _PNG_HEADER_END:
+        width, height = struct.unpack_from(">II", data, 16)
+        return width, height
+    if data[:4] != b"RIFF" or len(data) < _WEBP_HEADER_END:
+        return 0, 0
+    match data[12:16]:
+        case b"VP8X":
+            return _little(data[24:27]) + 1, _little(data[27:30]) + 1
+        case b"VP8L":
+            bits = _little(data[21:25])
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            return _little(data[26:28]) & 0x3FFF, _little(data[28:30]) & 0x3FFF
+        case _:
+            return 0, 0
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
