@@ -17,6 +17,7 @@ GROUPS = (
     "declare",
     "export",
     "images",
+    "work",
     "observe",
     "look",
     "dlq",

@@ -140,7 +140,8 @@ class AwsStore:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """Return the SDK's client for `service`, made when it is first asked for."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._make(service)
@@ -164,7 +165,7 @@ class AwsStore:
 
     def open(self, bucket: str, key: str) -> AwsSource | None:
         try:
-            return AwsSource(self._client("s3").get_object(Bucket=bucket, Key=key))
+            return AwsSource(self.client("s3").get_object(Bucket=bucket, Key=key))
         except Exception as error:
             if _code(error) in _GONE:
                 return None
@@ -172,7 +173,7 @@ class AwsStore:
 
     def exists(self, bucket: str, key: str) -> bool:
         try:
-            self._client("s3").head_object(Bucket=bucket, Key=key)
+            self.client("s3").head_object(Bucket=bucket, Key=key)
         except Exception as error:
             if _code(error) in _GONE:
                 return False
@@ -180,12 +181,12 @@ class AwsStore:
         return True
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        self._client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), DELETE_BATCH):
             some = [{"Key": key} for key in keys[start : start + DELETE_BATCH]]
-            answer = self._client("s3").delete_objects(
+            answer = self.client("s3").delete_objects(
                 Bucket=bucket, Delete={"Objects": some, "Quiet": True}
             )
             if answer.get("Errors"):
@@ -196,7 +197,7 @@ class AwsStore:
     def send(self, queue_url: str, messages: Sequence[Outgoing]) -> None:
         for batch in batches(messages):
             entries = [_entry(str(number), message) for number, message in enumerate(batch)]
-            answer = self._client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+            answer = self.client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
             if answer.get("Failed"):
                 raise Transient(
                     f"{len(answer['Failed'])} messages were not sent: {answer['Failed'][0]}"
@@ -208,7 +209,7 @@ class AwsStore:
             for number, (receipt, pause_s) in enumerate(pauses_s.items())
         ]
         for start in range(0, len(entries), SEND_BATCH):
-            self._client("sqs").change_message_visibility_batch(
+            self.client("sqs").change_message_visibility_batch(
                 QueueUrl=queue_url, Entries=entries[start : start + SEND_BATCH]
             )
 
@@ -216,13 +217,13 @@ class AwsStore:
         self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
     ) -> None:
         extra = {"Subject": subject} if subject else {}
-        self._client("sns").publish(
+        self.client("sns").publish(
             TopicArn=topic_arn, Message=message, MessageAttributes=_attributes(attributes), **extra
         )
 
     def labels(self, image: bytes) -> list[Label]:
         try:
-            answer = self._client("rekognition").detect_labels(
+            answer = self.client("rekognition").detect_labels(
                 Image={"Bytes": image}, MaxLabels=MAX_LABELS, MinConfidence=MIN_CONFIDENCE
             )
         except Exception as error:
@@ -235,7 +236,7 @@ class AwsStore:
         ]
 
     def get_item(self, table: str, pk: str, sk: str) -> dict[str, Any] | None:
-        answer = self._client("dynamodb").get_item(
+        answer = self.client("dynamodb").get_item(
             TableName=table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
         )
         item: dict[str, Any] | None = answer.get("Item")
@@ -250,7 +251,7 @@ class AwsStore:
                 "ExpressionAttributeValues": {":rev": {"N": str(rev)}},
             }
         try:
-            self._client("dynamodb").put_item(TableName=table, Item=dict(item), **condition)
+            self.client("dynamodb").put_item(TableName=table, Item=dict(item), **condition)
         except Exception as error:
             if _code(error) == "ConditionalCheckFailedException":
                 return False

@@ -47,7 +47,7 @@ class Pipeline:
         done = subprocess.run(
             [sys.executable, "-m", "imgpipe", *map(str, args)],
             cwd=self.folder,
-            env={**_without_aws(os.environ), "COLUMNS": "100", "NO_COLOR": "1"},
+            env={**without_aws(os.environ), "COLUMNS": "100", "NO_COLOR": "1"},
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -69,7 +69,7 @@ class Pipeline:
         raise AssertionError(f"no {what} within {deadline_s:.0f} s")
 
 
-def _without_aws(variables: os._Environ[str]) -> dict[str, str]:
+def without_aws(variables: os._Environ[str]) -> dict[str, str]:
     return {
         name: value
         for name, value in variables.items()
