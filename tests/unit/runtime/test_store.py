@@ -215,7 +215,7 @@ SEEN = {
 
 @pytest.mark.capability("S2-5")
 def test_a_model_is_shown_bytes_and_names_what_it_sees(store: AwsStore) -> None:
-    with Stubber(store._client("rekognition")) as stub:
+    with Stubber(store.client("rekognition")) as stub:
         asked = {"Image": {"Bytes": b"jpeg"}, "MaxLabels": 20, "MinConfidence": 70.0}
         stub.add_response("detect_labels", SEEN, asked)
         assert store.labels(b"jpeg") == [Label("Dog", 98.13), Label("Grass", 71.0)]
@@ -224,14 +224,14 @@ def test_a_model_is_shown_bytes_and_names_what_it_sees(store: AwsStore) -> None:
 
 @pytest.mark.parametrize("code", ["InvalidImageFormatException", "ImageTooLargeException"])
 def test_a_picture_that_the_model_cannot_read_has_no_labels(store: AwsStore, code: str) -> None:
-    with Stubber(store._client("rekognition")) as stub:
+    with Stubber(store.client("rekognition")) as stub:
         stub.add_client_error("detect_labels", code, http_status_code=400)
         assert store.labels(b"jpeg") == []
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
 def test_a_model_that_does_not_answer_is_an_error(store: AwsStore, code: str) -> None:
-    with Stubber(store._client("rekognition")) as stub:
+    with Stubber(store.client("rekognition")) as stub:
         for _ in range(4):  # botocore tries a throttled call again
             stub.add_client_error("detect_labels", code, http_status_code=400)
         with pytest.raises(ClientError, match=code):
