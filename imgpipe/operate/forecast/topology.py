@@ -72,7 +72,7 @@ class Topology:
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """Return the steps that every image goes through but that no function runs: workers do."""
-        expected = {name: None for worker in self.images for name in worker.settings.expected}
+        expected = self.writer.settings.expected if self.writer else ()
         here = {name for worker in self.images for name in worker.steps}
         return tuple(name for name in expected if name not in here)
 
