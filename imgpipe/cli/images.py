@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,10 @@ from imgpipe.cli import options, render
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from imgpipe.deploy.model import Uploads
     from imgpipe.operate.project import Project
     from imgpipe.operate.upload.send import Progress, Sent
-    from imgpipe.operate.upload.sources import NotSent, Source
+    from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
     from imgpipe.operate.wait import Ended
 
 IMAGES = "Images"
@@ -60,6 +62,10 @@ def upload(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the keys; send nothing.")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Also what in a folder is hidden, or not an image."),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until each image is done, rejected or failed.")
     ] = False,
@@ -79,7 +85,8 @@ def upload(
 ) -> None:
     """Upload files, folders and globs; the keys keep the folder structure.
 
-    photo.jpg becomes incoming/photo.jpg; a folder keeps its own name. Interrupted, run it again:
+    photo.jpg becomes incoming/photo.jpg; a folder keeps its own name. What in a folder is hidden or
+    not an image is left out; a file that you name is always sent. Interrupted, run it again:
     large files go on where they stopped. Exits 1 if any file was not uploaded or, with --wait, any
     image was not done.
     """
@@ -88,20 +95,20 @@ def upload(
 
     timeout_s, older_than_s = duration(timeout), duration(older_than)
     named = paths or []
-    sources.refuse_collisions(named)
+    sources.refuse_collisions(named, everything=everything)
     if not named and not abort_stale:
         raise errors.UsageError(
             "upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait"
         )
     if dry_run:
-        _dry_run(named, prefix, env, file, json)
+        _dry_run(_Named(named, prefix, everything), env, file, json)
         return
     project = _open(file, env)
     if abort_stale:
         _abort_stale(project, prefix, older_than_s)
     if named:
         run.refuse_if_unheard(project)
-        _upload(project, named, prefix, timeout_s if wait else None, json)
+        _upload(project, _Named(named, prefix, everything), timeout_s if wait else None, json)
 
 
 def _open(file: Path, env: str) -> Project:
@@ -110,7 +117,22 @@ def _open(file: Path, env: str) -> Project:
     return open_project(file, env)
 
 
-def _dry_run(named: list[str], below: str, env: str, file: Path, json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What to upload, as a person said it."""
+
+    paths: list[str]
+    below: str
+    everything: bool
+
+    def find(self, uploads: Uploads) -> Iterator[Source | NotSent | LeftOut]:
+        from imgpipe.operate.upload import sources
+
+        target = sources.target(uploads.prefix, self.below)
+        return sources.find(self.paths, target, uploads.suffixes, everything=self.everything)
+
+
+def _dry_run(named: _Named, env: str, file: Path, json: bool) -> None:
     from imgpipe.cli.views import upload as view
     from imgpipe.cli.views import words
     from imgpipe.cli.views.json_list import JsonList
@@ -121,8 +143,10 @@ def _dry_run(named: list[str], below: str, env: str, file: Path, json: bool) -> 
     fine = True
     with ExitStack() as stack:
         listing = stack.enter_context(JsonList()) if json else None
-        for item in sources.find(named, sources.target(uploads.prefix, below), uploads.suffixes):
-            if isinstance(item, sources.NotSent):
+        for item in named.find(uploads):
+            if isinstance(item, sources.LeftOut):
+                render.err().print(view.left_out_line(item), soft_wrap=True)
+            elif isinstance(item, sources.NotSent):
                 fine = False
                 render.err().print(view.not_sent_line(item), soft_wrap=True)
             elif listing:
@@ -153,22 +177,23 @@ def _abort_stale(project: Project, below: str, older_than_s: float) -> None:
     )
 
 
-def _upload(
-    project: Project, named: list[str], below: str, timeout_s: float | None, json: bool
-) -> None:
+def _upload(project: Project, named: _Named, timeout_s: float | None, json: bool) -> None:
     from imgpipe.cli.views import upload as view
     from imgpipe.cli.views.json_list import JsonList
     from imgpipe.operate.upload import sources
 
-    suffixes = project.spec.uploads.suffixes
-    target = sources.target(project.graph.prefix, below)
-    files, size = sources.count(sources.find(named, target, suffixes))
-    tally = view.Tally()
+    tally, uploads = view.Tally(), project.spec.uploads
+
+    def leave_out(item: LeftOut) -> None:
+        tally.left_out += 1
+        render.err().print(view.left_out_line(item), soft_wrap=True)
+
+    files, size = sources.count(named.find(uploads), leave_out)
     with ExitStack() as stack:
         listing = stack.enter_context(JsonList()) if json else None
         waiting = timeout_s is not None
         bars = view.Bars(stack.enter_context(view.bar()), files, size, waiting=waiting)
-        found = sources.find(named, target, suffixes)
+        found = sources.meant(named.find(uploads))
         stack.callback(lambda: view.tell_if_cut_short(tally))
         for event in _events(project, found, bars.more, timeout_s):
             tally.add(event)

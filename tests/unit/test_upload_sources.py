@@ -12,14 +12,14 @@ import pytest
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate import images
 from imgpipe.operate.upload import sources
-from imgpipe.operate.upload.sources import NotSent, Source
+from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def keys(paths: Sequence[Path | str], prefix: str = "incoming/") -> list[str | None]:
-    return [item.key for item in sources.find([str(path) for path in paths], prefix)]
+    return [item.key for item in sources.meant(sources.find([str(path) for path in paths], prefix))]
 
 
 def told(paths: Sequence[Path | str]) -> dict[str, str]:
@@ -209,3 +209,65 @@ def test_a_flat_folder_of_very_many_files_comes_in_stretches(
         found[start : start + 10] == sorted(found[start : start + 10], key=str)
         for start in (0, 10, 20)
     )
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder as people have them: photographs, and what lies beside them."""
+    for name, content in {
+        "a.jpg": b"\xff\xd8\xff\xe0 and so on",
+        "scan": b"II*\0 and so on",
+        "letter.jpg": b"a text that is called like an image",
+        "notes.md": b"# notes",
+        "film.mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+        ".DS_Store": b"\0\0\0\1Bud1",
+        "._a.jpg": b"\0\5\x16\7",
+        "Thumbs.db": b"\xd0\xcf\x11\xe0",
+        ".git/config": b"[core]",
+        "empty.txt": b"",
+    }.items():
+        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "album" / name).write_bytes(content)
+    return tmp_path / "album"
+
+
+def test_what_is_no_image_in_a_folder_is_left_out_and_named(album: Path) -> None:
+    found = list(sources.find([str(album)], "", everything=False))
+    left = {Path(it.path).name: it.why for it in found if isinstance(it, LeftOut)}
+    assert [Path(it.path).name for it in found if isinstance(it, Source)] == [
+        "a.jpg",
+        "letter.jpg",
+        "scan",
+    ]
+    assert left == {
+        ".DS_Store": "hidden",
+        "._a.jpg": "hidden",
+        ".git": "hidden",
+        "Thumbs.db": "hidden",
+        "film.mp4": "not an image",
+        "notes.md": "not an image",
+    }
+    assert [it.reason for it in found if isinstance(it, NotSent)] == ["empty_file"]
+
+
+def test_everything_is_sent_when_asked_and_a_named_file_always(album: Path) -> None:
+    every = list(sources.find([str(album)], "", everything=True))
+    assert not any(isinstance(it, LeftOut) for it in every)
+    assert len(every) == 10
+    named = [str(album / "notes.md"), str(album / ".DS_Store")]
+    assert all(isinstance(it, Source) for it in sources.find(named, "", everything=False))
+
+
+def test_what_is_left_out_is_told_before_and_does_not_count(album: Path) -> None:
+    told: list[LeftOut] = []
+    files, _ = sources.count(sources.find([str(album)], "", everything=False), told.append)
+    assert (files, len(told)) == (3, 6)
+
+
+def test_what_is_left_out_cannot_collide(album: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "album"
+    other.mkdir(parents=True)
+    (other / ".DS_Store").write_bytes(b"x")
+    sources.refuse_collisions([str(album), str(other)], everything=False)
+    with pytest.raises(UsageError, match="DS_Store"):
+        sources.refuse_collisions([str(album), str(other)])

@@ -10,7 +10,7 @@ from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate import images
 from imgpipe.operate.upload.send import Sent
-from imgpipe.operate.upload.sources import NotSent, Source
+from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
 from imgpipe.operate.wait import Ended
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Tally:
     last_sent: float = 0.0
     ended: bool = False
     not_sent: int = 0
+    left_out: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     shown_done: list[Ended] = field(default_factory=list)
     shown_others: list[Ended] = field(default_factory=list)
@@ -61,7 +62,8 @@ class Tally:
 
     @property
     def all_well(self) -> bool:
-        return not self.not_sent and set(self.ends) <= {"done"}
+        only_left_out = self.left_out and not self.sent
+        return not (self.not_sent or only_left_out) and set(self.ends) <= {"done"}
 
 
 def bar() -> Progress:
@@ -119,6 +121,10 @@ def not_sent_line(item: NotSent) -> str:
     return f"[red]not uploaded:[/] {render.safe(item.path)}: {render.safe(item.why)}"
 
 
+def left_out_line(item: LeftOut) -> str:
+    return f"[yellow]left out:[/] {render.safe(item.path)}: {item.why}; --all sends it"
+
+
 def sent_json(sent: Sent) -> dict[str, Any]:
     return {
         "key": sent.key,
@@ -157,6 +163,8 @@ def summary(tally: Tally) -> str:
     parts += [f"{count:,} {words.status(status)}" for status, count in sorted(tally.ends.items())]
     if tally.not_sent:
         parts.append(f"[red]{tally.not_sent:,} not uploaded[/]")
+    if tally.left_out:
+        parts.append(f"{tally.left_out:,} left out")
     if tally.ends:
         parts.append(f"{time.monotonic() - tally.started:.1f} s in all")
     return " · ".join(parts)

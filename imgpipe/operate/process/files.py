@@ -47,7 +47,7 @@ def find(paths: Sequence[str]) -> Iterator[File | NoFile]:
     names = Names()
     for path in paths:
         try:
-            for item in sources.find([path], ""):
+            for item in sources.meant(sources.find([path], "")):
                 yield _found(item, names)
         except ImgpipeError as error:
             yield NoFile(path, "unreadable", error.why)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from imgpipe.cloud import error_code
+from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.send import (
     ChangedWhileReadError,
     DamagedError,
     Progress,
     Sent,
-    content_type,
     digest,
     identity,
     read,

@@ -10,27 +10,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import mimetypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.sources import NotSent, Source
 
 MULTIPART_BYTES = 16 * 1024 * 1024
 """Files from this size on are sent in parts, which a second run can finish."""
-
-_TYPES = {
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".jfif": "image/jpeg",
-    ".jp2": "image/jp2",
-    ".jxl": "image/jxl",
-    ".webp": "image/webp",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +45,6 @@ class DamagedError(Exception):
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that have just been confirmed."""
-
-
-def content_type(path: str) -> str:
-    """Return the media type that a file's name promises. What it holds, the pipeline finds out."""
-    suffix = Path(path).suffix.lower()
-    return (
-        _TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
-    )
 
 
 def digest(data: bytes) -> str:

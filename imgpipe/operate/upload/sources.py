@@ -5,7 +5,8 @@ A file's key is its name; a folder keeps its own name and its structure; a glob 
 would have made of it. Two files for one key are refused before anything is sent:
 `refuse_collisions` needs no list of keys for that, since keys can only meet between two files, or
 between two folders of the same name, where a look into the other folder tells. Everything that
-can't be sent comes out as `NotSent` with the reason.
+can't be sent comes out as `NotSent` with the reason, and what is in a folder but no image as
+`LeftOut`; a file that was named is always sent.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from typing import TYPE_CHECKING
 from imgpipe.cloud import LOCK_FILE
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate import images
+from imgpipe.operate.upload import belongs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 OWN_DATA = LOCK_FILE.parent.name
 """The folder where the embedded cloud keeps what is uploaded to it: sending it would never end."""
@@ -51,6 +53,14 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file or folder inside a named folder that isn't meant: hidden, or no image."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """One path that a person named, and the key that it, or what is in it, goes under."""
 
@@ -69,7 +79,7 @@ def roots(paths: Sequence[str]) -> Iterator[Root]:
         yield from map(_root, found)
 
 
-def refuse_collisions(paths: Sequence[str]) -> None:
+def refuse_collisions(paths: Sequence[str], *, everything: bool = True) -> None:
     """Raise UsageError when two files would get one key."""
     files: dict[str, str] = {}
     folders: dict[str, list[str]] = {}
@@ -77,7 +87,7 @@ def refuse_collisions(paths: Sequence[str]) -> None:
         if root.is_folder:
             others = folders.setdefault(root.name, [])
             for other in others:
-                _refuse_common_files(other, root)
+                _refuse_common_files(other, root, everything)
             others.append(root.path)
         elif root.name in files:
             _refuse(files[root.name], root.path, root.name)
@@ -94,34 +104,44 @@ def target(prefix: str, below: str) -> str:
 
 
 def find(
-    paths: Sequence[str], prefix: str, suffixes: Sequence[str] = ()
-) -> Iterator[Source | NotSent]:
+    paths: Sequence[str], prefix: str, suffixes: Sequence[str] = (), *, everything: bool = True
+) -> Iterator[Source | NotSent | LeftOut]:
     """Yield every file that `paths` lead to, with its key under `prefix`, in the order of their
-    names.
+    names. Unless `everything` is wanted, what is in a folder but hidden or no image is left out.
 
     Where the pipeline hears of some `suffixes` only, a file with another would lie there unnoticed:
     not sent.
     """
     for root in roots(paths):
         key = f"{prefix}{root.name}"
-        found = _folder(root.path, key) if root.is_folder else iter([_file(root.path, key)])
+        inside = _folder(root.path, key, everything) if root.is_folder else None
+        found = inside or iter([_file(root.path, key)])
         yield from (_heard(item, suffixes) for item in found)
 
 
-def count(found: Iterator[Source | NotSent]) -> tuple[int, int]:
-    """Return how many files there are to send, and their bytes."""
+def count(
+    found: Iterable[Source | NotSent | LeftOut], tell: Callable[[LeftOut], None]
+) -> tuple[int, int]:
+    """Return how many files there are to send, and their bytes; `tell` of each that is left out."""
     files = size = 0
     for item in found:
         if isinstance(item, Source):
             files, size = files + 1, size + item.size
+        elif isinstance(item, LeftOut):
+            tell(item)
     return files, size
 
 
-def _heard(item: Source | NotSent, suffixes: Sequence[str]) -> Source | NotSent:
+def meant(found: Iterable[Source | NotSent | LeftOut]) -> Iterator[Source | NotSent]:
+    """Yield what isn't left out."""
+    return (item for item in found if not isinstance(item, LeftOut))
+
+
+def _heard(item: Source | NotSent | LeftOut, suffixes: Sequence[str]) -> Source | NotSent | LeftOut:
     spelled = tuple(
         form for suffix in suffixes for form in (suffix, suffix.upper(), suffix.title())
     )
-    if isinstance(item, NotSent) or not spelled or item.key.endswith(spelled):
+    if not isinstance(item, Source) or not spelled or item.key.endswith(spelled):
         return item
     wanted = ", ".join(suffixes)
     why = f"its name does not end in {wanted}, so the pipeline would not hear of it"
@@ -147,7 +167,7 @@ class _Level:
     entries: Iterator[tuple[str, bool]]
 
 
-def _folder(path: str, key: str) -> Iterator[Source | NotSent]:
+def _folder(path: str, key: str, everything: bool) -> Iterator[Source | NotSent | LeftOut]:
     """Walk a folder, however deep, by name."""
     levels: list[_Level] = []
     found = _enter(path, key, levels)
@@ -161,9 +181,24 @@ def _folder(path: str, key: str) -> Iterator[Source | NotSent]:
             continue
         name, is_folder = entry
         inside, inside_key = f"{level.path.rstrip('/')}/{name}", f"{level.key}/{name}"
-        item = _enter(inside, inside_key, levels) if is_folder else _file(inside, inside_key)
+        item: Source | NotSent | LeftOut | None
+        if not everything and belongs.hidden(name):
+            item = LeftOut(inside, "hidden")
+        elif is_folder:
+            item = _enter(inside, inside_key, levels)
+        else:
+            item = _inside(inside, inside_key, everything)
         if item:
             yield item
+
+
+def _inside(path: str, key: str, everything: bool) -> Source | NotSent | LeftOut:
+    """Look at a file in a folder: it must be an image, unless everything is wanted."""
+    found = _file(path, key)
+    if isinstance(found, NotSent) or everything:
+        return found
+    why = belongs.reason_not(path)
+    return LeftOut(path, why) if why else found
 
 
 def _enter(path: str, key: str, levels: list[_Level]) -> NotSent | None:
@@ -225,9 +260,9 @@ def _file(path: str, key: str) -> Source | NotSent:
     return Source(path, key, about.st_size)
 
 
-def _refuse_common_files(first: str, second: Root) -> None:
+def _refuse_common_files(first: str, second: Root, everything: bool) -> None:
     base = second.path.rstrip("/")
-    for found in _folder(second.path, ""):
+    for found in meant(_folder(second.path, "", everything)):
         below = found.path[len(base) :].lstrip("/")
         if below and not Path(found.path).is_dir() and os.path.lexists(Path(first, below)):
             _refuse(str(Path(first, below)), found.path, f"{second.name}/{below}")
