@@ -35,6 +35,9 @@ LOCK_FILE = Path(".imgpipe") / "cloud.json"
 """Written by the embedded cloud when it is ready to serve: endpoint, region, account, access_key, secret_key, pid."""
 
 POOL_CONNECTIONS = 50
+CONNECT_S = 3
+FIRST_CONNECTIONS = 2
+"""Attempts to reach an endpoint that never answered yet. One that did is worth all 8: it may be back in a moment."""
 TROUBLE_HEADER = "x-imgpipe-trouble"
 """What the embedded cloud adds to its answers while its disk takes no more, percent-encoded."""
 FREE_SPACE = "free some space there; what was accepted is kept"
@@ -63,6 +66,7 @@ class Cloud:
         self._account: str | None = None
         self.trouble = ""
         """What the endpoint said in its last answer that keeps it from working; "" when nothing does."""
+        self._answered = False
 
     @property
     def endpoint(self) -> str | None:
@@ -122,17 +126,27 @@ class Cloud:
                     config=Config(
                         retries={"mode": "standard", "total_max_attempts": 8},
                         max_pool_connections=POOL_CONNECTIONS,
-                        connect_timeout=5,
+                        connect_timeout=CONNECT_S,
                         read_timeout=70,
                         signature_version="s3v4" if service == "s3" else None,
                         s3=style,
                     ),
                 )
                 made.meta.events.register("after-call", self._listen)
+                made.meta.events.register("needs-retry", self._give_up_early)
                 self._clients[service] = made
             return self._clients[service]
 
+    def _give_up_early(self, caught_exception: Exception | None, attempts: int, **_: Any) -> None:
+        """Raise, in place of trying for half a minute, where nothing was ever heard from the endpoint."""
+        from botocore.exceptions import ConnectionError as NotConnectedError
+
+        lost = isinstance(caught_exception, NotConnectedError)
+        if lost and not self._answered and attempts >= FIRST_CONNECTIONS:
+            raise caught_exception
+
     def _listen(self, parsed: Any, **_: Any) -> None:
+        self._answered = True
         headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         self.trouble = unquote(headers.get(TROUBLE_HEADER, ""))
 
@@ -219,6 +233,7 @@ def error_code(error: BaseException) -> str:
 def explain(error: BaseException, what: str) -> ImgpipeError:
     """Translate an SDK exception that was met while doing `what` into one that a person can act on."""
     from botocore import exceptions as sdk
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, ImgpipeError):
         return error
@@ -239,6 +254,12 @@ def explain(error: BaseException, what: str) -> ImgpipeError:
             what,
             f"no answer from the cloud ({error})",
             hint="imgpipe local status, or check your network",
+        )
+    if isinstance(error, ResponseParserError):
+        return UnreachableError(
+            what,
+            f"what answered is not AWS ({' '.join(str(error).split())[:120]})",
+            hint="check AWS_ENDPOINT_URL and your proxy",
         )
     return CloudError(what, str(error))
 

@@ -207,7 +207,14 @@ def _values(project: Project) -> dict[str, str]:
     place = project.graph.place
     values = {**project.graph.outputs(), "region": place.region, "account": place.account}
     endpoint = project.cloud.endpoint
-    return {**values, "endpoint": endpoint} if endpoint else values
+    if not endpoint:
+        return values
+    aws, here = f"https://sqs.{place.region}.amazonaws.com/", f"{endpoint.rstrip('/')}/"
+    there = {
+        name: here + value.removeprefix(aws) if value.startswith(aws) else value
+        for name, value in values.items()
+    }
+    return {**there, "endpoint": endpoint}
 
 
 def _first(values: dict[str, str]) -> dict[str, str]:

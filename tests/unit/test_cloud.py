@@ -1,0 +1,102 @@
+"""The seam to boto3: how long an endpoint that never answers is tried, and one that answered before."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.parsers import ResponseParserError
+
+from imgpipe.cloud import FIRST_CONNECTIONS, Cloud, Target, explain
+from imgpipe.errors import UnreachableError
+
+IDENTITY = b"""<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
+def connected(endpoint: str) -> tuple[Cloud, list[int]]:
+    """Return a cloud, and the numbers of its attempts as they are made."""
+    cloud = Cloud(Target("test", None, "eu-west-1", endpoint, "key", "secret"))
+    attempts: list[int] = []
+    events = cloud.client("sts").meta.events
+    events.register_first("needs-retry", lambda attempts_=attempts, **it: _note(attempts_, it))
+    return cloud, attempts
+
+
+def _note(attempts: list[int], it: dict[str, int]) -> None:
+    attempts.append(it["attempts"])
+
+
+class StillTryingError(Exception):
+    """Saves the rest of the half minute."""
+
+
+def _stop_when_still_trying(attempts: int, **_: object) -> None:
+    if attempts > FIRST_CONNECTIONS:
+        raise StillTryingError
+
+
+def test_what_answers_but_is_no_aws_is_told() -> None:
+    told = explain(ResponseParserError("no element found"), "environment prod")
+    assert isinstance(told, UnreachableError)
+    assert "not AWS" in told.why
+
+
+class Throttling(BaseHTTPRequestHandler):
+    """Answers to `Throttling` a few times, then well."""
+
+    refusals = 3
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        kind = type(self)
+        refuse, kind.refusals = kind.refusals > 0, kind.refusals - 1
+        text = b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"
+        self.send_response(400 if refuse else 200)
+        self.end_headers()
+        self.wfile.write(text if refuse else IDENTITY)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[tuple[HTTPServer, str]]:
+    server = HTTPServer(("127.0.0.1", 0), Throttling)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_endpoint_that_never_answered_is_given_up_early() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    cloud, attempts = connected(f"http://127.0.0.1:{port}")
+    with pytest.raises(EndpointConnectionError):
+        _ = cloud.account
+    assert attempts == list(range(1, FIRST_CONNECTIONS + 1))
+
+
+def test_throttling_is_waited_out_all_the_same() -> None:
+    with serving() as (_, endpoint):
+        cloud, attempts = connected(endpoint)
+        assert cloud.account == "123456789012"
+    assert len(attempts) == 4
+
+
+def test_an_endpoint_that_answered_before_is_tried_longer() -> None:
+    Throttling.refusals = 0
+    with serving() as (_, endpoint):
+        cloud, attempts = connected(endpoint)
+        assert cloud.account
+    cloud.client("sts").meta.events.register_first("needs-retry", _stop_when_still_trying)
+    with pytest.raises(StillTryingError):
+        cloud.client("sts").get_caller_identity()
