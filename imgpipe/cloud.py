@@ -233,7 +233,6 @@ def error_code(error: BaseException) -> str:
 def explain(error: BaseException, what: str) -> ImgpipeError:
     """Translate an SDK exception that was met while doing `what` into one that a person can act on."""
     from botocore import exceptions as sdk
-    from botocore.parsers import ResponseParserError
 
     if isinstance(error, ImgpipeError):
         return error
@@ -249,6 +248,14 @@ def explain(error: BaseException, what: str) -> ImgpipeError:
         )
     if isinstance(error, sdk.TokenRetrievalError | sdk.SSOError):
         return CredentialsError(what, f"your sign-in has expired ({error})", hint="aws sso login")
+    return _explain_silence(error, what) or CloudError(what, str(error))
+
+
+def _explain_silence(error: BaseException, what: str) -> UnreachableError | None:
+    """Return the error for an endpoint that gave no answer, or none that AWS would give."""
+    from botocore import exceptions as sdk
+    from botocore.parsers import ResponseParserError
+
     if isinstance(error, sdk.ConnectionError | sdk.HTTPClientError):
         return UnreachableError(
             what,
@@ -261,7 +268,7 @@ def explain(error: BaseException, what: str) -> ImgpipeError:
             f"what answered is not AWS ({' '.join(str(error).split())[:120]})",
             hint="check AWS_ENDPOINT_URL and your proxy",
         )
-    return CloudError(what, str(error))
+    return None
 
 
 def _after(text: str, words: str) -> str:

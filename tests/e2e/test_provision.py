@@ -149,7 +149,8 @@ def test_outputs_are_told_as_a_table_as_json_and_bare(studio: Pipeline) -> None:
     assert studio.run("outputs", "table", "--raw").out == "photo-studio-local-images\n"
     url = studio.run("outputs", "rejected_queue_url", "--raw").out.strip()
     assert url.startswith(everything["endpoint"])
-    assert studio.client("sqs").get_queue_attributes(QueueUrl=url)
+    sqs = Cloud(local_target(studio.folder)).client("sqs")
+    assert sqs.get_queue_attributes(QueueUrl=url)
     assert (
         studio.run("outputs", "table", "--json").out
         == json.dumps({"table": "photo-studio-local-images"}, indent=2) + "\n"

@@ -95,7 +95,7 @@ def test_throttling_is_waited_out_all_the_same() -> None:
 def test_an_endpoint_that_answered_before_is_tried_longer() -> None:
     Throttling.refusals = 0
     with serving() as (_, endpoint):
-        cloud, attempts = connected(endpoint)
+        cloud, _ = connected(endpoint)
         assert cloud.account
     cloud.client("sts").meta.events.register_first("needs-retry", _stop_when_still_trying)
     with pytest.raises(StillTryingError):
