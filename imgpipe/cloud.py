@@ -141,8 +141,9 @@ class Cloud:
         """Raise, in place of trying for half a minute, where nothing was ever heard from the endpoint."""
         from botocore.exceptions import ConnectionError as NotConnectedError
 
-        lost = isinstance(caught_exception, NotConnectedError)
-        if lost and not self._answered and attempts >= FIRST_CONNECTIONS:
+        if self._answered or attempts < FIRST_CONNECTIONS:
+            return
+        if isinstance(caught_exception, NotConnectedError):
             raise caught_exception
 
     def _listen(self, parsed: Any, **_: Any) -> None:
