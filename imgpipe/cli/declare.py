@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,15 +97,13 @@ def init(
     template: TemplateName = "photo-studio",
     listing: Listing = False,
     force: Force = False,
+    json: options.Json = False,
 ) -> None:
     """Write a pipeline.yaml and the Lambda sources (`lambdas/`) for you to change."""
     from imgpipe.deploy import templates
 
     if listing:
-        made = render.table("TEMPLATE", "WHAT IT IS")
-        render.out().print(
-            render.rows(made, [(known.name, known.description) for known in templates.every()])
-        )
+        _list(json=json)
         return
     chosen = templates.find(template)
     written = _write(chosen, folder, force=force)
@@ -112,14 +111,47 @@ def init(
         render.err().print(f"wrote {render.safe(path)}", soft_wrap=True)
     if not written:
         render.err().print("everything is there already")
+    if folder.resolve() != Path.cwd():
+        render.err().print(
+            f"next: [bold]cd {render.safe(shlex.quote(str(folder)))}[/bold]", soft_wrap=True
+        )
     render.err().print("next: [bold]imgpipe up[/bold]")
+
+
+def _list(*, json: bool) -> None:
+    """Show each template with its line and the way that an upload takes."""
+    from imgpipe.deploy import diagram, templates
+    from imgpipe.operate.project import offline
+
+    found = [
+        (known, diagram.outline(offline(known.file, options.LOCAL))) for known in templates.every()
+    ]
+    if json:
+        render.print_json(
+            [
+                {"name": known.name, "description": known.description, "diagram": drawn}
+                for known, drawn in found
+            ]
+        )
+        return
+    out = render.out()
+    for known, drawn in found:
+        out.print(f"[bold]{render.safe(known.name)}[/bold]\n{render.safe(known.description)}")
+        for line in drawn.splitlines():
+            out.print(f"  [dim]{render.safe(line)}[/dim]", soft_wrap=True)
+        out.print()
+    render.err().print("next: [bold]imgpipe init --template NAME FOLDER[/bold]")
 
 
 def _write(template: Template, folder: Path, *, force: bool) -> list[Path]:
     """Copy the template's files that are missing or differ. Raises UsageError rather than
     overwrite.
     """
-    pending = [(source.read_bytes(), folder / place) for source, place in template.files()]
+    from imgpipe.deploy import spec, steps
+
+    sources = steps.sources(spec.load(template.file, options.LOCAL))
+    files = template.files(sources)
+    pending = [(source.read_bytes(), folder / place) for source, place in files]
     changed = [(content, path) for content, path in pending if _content(path) != content]
     taken = [path for _, path in changed if path.exists()]
     if taken and not force:

@@ -54,6 +54,15 @@ def text(graph: Graph) -> str:
     return "\n".join(_outline(sketch(graph), graph)) + "\n"
 
 
+def outline(graph: Graph) -> str:
+    """Return the way of an upload alone: what hears of it, and who hears of the end."""
+    made = sketch(graph)
+    lines = [left for left, _ in _uploads(made, Key("bucket", graph.uploads_bucket))]
+    if "notices" in graph.topics:
+        lines.append(f"{_chain(made, Key('topic', graph.topics['notices']))}")
+    return "\n".join(lines) + "\n"
+
+
 def _mermaid(made: Sketch) -> Iterator[str]:
     yield "flowchart LR"
     names = {key: f"{node.shape}_{_word(node.title)}" for key, node in made.nodes.items()}

@@ -3,15 +3,19 @@ checkout.
 
 A wheel carries the repository's pipeline.yaml and `lambdas/` under
 `imgpipe/templates/photo-studio`; a checkout has them at its root, so that there is one copy to
-maintain.
+maintain. The other templates are a pipeline.yaml each; their Lambda sources are the default's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgpipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PACKAGE = Path(__file__).resolve().parent.parent
 DEFAULT = "photo-studio"
@@ -20,7 +24,7 @@ PIPELINE_FILE, LAMBDAS = "pipeline.yaml", "lambdas"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A pipeline to begin with: `folder` holds its pipeline.yaml and `lambdas/`."""
+    """A pipeline to begin with: `folder` holds its pipeline.yaml, and `lambdas/` if it has its own."""
 
     name: str
     folder: Path
@@ -30,12 +34,24 @@ class Template:
         """The first comment of its pipeline.yaml."""
         return (self.folder / PIPELINE_FILE).read_text().partition("\n")[0].lstrip("# ")
 
-    def files(self) -> list[tuple[Path, Path]]:
-        """List what `init` writes: each source with its place in the new project."""
-        lambdas = sorted((self.folder / LAMBDAS).rglob("*"))
-        sources = [path for path in lambdas if path.is_file() and "__pycache__" not in path.parts]
-        every = [self.folder / PIPELINE_FILE, *sources]
-        return [(path, path.relative_to(self.folder)) for path in every]
+    @property
+    def file(self) -> Path:
+        return self.folder / PIPELINE_FILE
+
+    def files(self, sources: Sequence[str]) -> list[tuple[Path, Path]]:
+        """List what `init` writes: each file with its place in the new project. `sources` are the
+        folders of `lambdas/` that its functions are made from.
+        """
+        found = [(self.file, Path(PIPELINE_FILE))]
+        for source in sources:
+            folder = source_folder(source, self.folder)
+            inside = (path for path in sorted(folder.rglob("*")) if path.is_file())
+            found += [
+                (path, Path(LAMBDAS, source) / path.relative_to(folder))
+                for path in inside
+                if "__pycache__" not in path.parts
+            ]
+        return found
 
 
 def find(name: str = DEFAULT) -> Template:

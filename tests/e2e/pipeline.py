@@ -42,6 +42,27 @@ class Pipeline:
         )
         return cls(folder)
 
+    @classmethod
+    def from_template(cls, name: str, folder: Path) -> Pipeline:
+        """Begin a project as a person does."""
+        pipeline = cls(folder)
+        pipeline.run("init", "--template", name)
+        return pipeline
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client for the project's embedded cloud, as any other tool would make it."""
+        import boto3
+
+        lines = self.run("local", "env").out.splitlines()
+        pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
+        told = {name: value.strip("'\"") for name, value in pairs}
+        session = boto3.Session(
+            told["AWS_ACCESS_KEY_ID"],
+            told["AWS_SECRET_ACCESS_KEY"],
+            region_name=told["AWS_DEFAULT_REGION"],
+        )
+        return session.client(service, endpoint_url=told["AWS_ENDPOINT_URL"])
+
     def run(self, *args: str | Path, code: int | None = 0, timeout_s: float = 180) -> Run:
         """Run `imgpipe ARGS` and check its exit code, unless `code` is None."""
         done = subprocess.run(

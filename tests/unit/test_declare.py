@@ -100,8 +100,37 @@ def test_init_never_overwrites_work_unless_it_is_told_to(tmp_path: Path) -> None
     assert mine.read_text() != "mine"
 
 
-def test_init_lists_its_templates() -> None:
-    assert "photo-studio" in run("init", "--list").stdout
+TEMPLATES = [
+    "photo-studio",
+    "fan-out",
+    "fan-out-delete",
+    "image-tinter",
+    "notify",
+    "point-to-point",
+    "queued",
+    "resizer",
+    "thumbnail-metadata",
+]
+
+
+def test_init_lists_its_templates_each_with_a_line_and_its_diagram() -> None:
+    listed = json.loads(run("init", "--list", "--json").stdout)
+    assert [one["name"] for one in listed] == TEMPLATES
+    drawn = {one["name"]: one["diagram"] for one in listed}
+    assert "created → queue resize → function resize" in drawn["resizer"]
+    shown = " ".join(run("init", "--list").stdout.split())
+    assert all(one["description"] in shown for one in listed)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_is_valid_wherever_it_is_written_and_brings_what_it_needs(
+    tmp_path: Path, name: str
+) -> None:
+    assert run("init", tmp_path, "--template", name).exit_code == 0
+    assert run("validate", "--file", tmp_path / "pipeline.yaml").exit_code == 0
+    assert (tmp_path / "lambdas/images/handler.py").is_file()
+    tidies = "removed" in (tmp_path / "pipeline.yaml").read_text()
+    assert (tmp_path / "lambdas/tidy").is_dir() == tidies
 
 
 def test_init_of_an_unknown_template_names_the_known_ones(tmp_path: Path) -> None:
