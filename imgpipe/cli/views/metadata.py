@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+_TURNED = {
+    2: "mirrored, turned back",
+    **dict.fromkeys((3, 4), "upside down, turned upright"),
+    **dict.fromkeys((5, 6, 7, 8), "lay on its side, turned upright"),
+}
 _COLOUR = re.compile("#[0-9a-f]{6}")
 PAGE = 200
 """Rows a table of `metadata list` has before the next one begins, so that a long list starts at once."""
@@ -101,8 +106,7 @@ def _picture(facts: Mapping[str, Any], size: int) -> str:
     ]
     if facts.get("frames"):
         told.append(words.plural(facts["frames"], "frame"))
-    if facts.get("orientation"):
-        told.append("lay on its side, turned upright")
+    told.append(_TURNED.get(facts.get("orientation") or 1, ""))
     return " · ".join(render.safe(text) for text in told if text)
 
 

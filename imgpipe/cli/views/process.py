@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -76,19 +77,19 @@ def for_people(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
         return tally
     coming = chain(first, ends)
     while some := list(islice(coming, PAGE)):
-        words.put(table(some))
+        words.put(table(some, words.width()))
     render.err().print(_sum(tally))
     return tally
 
 
 def page(end: Processed) -> Iterator[RenderableType]:
     """Yield the parts of one file's page: how it ended, what it shows, what was made of it."""
-    took = f" [dim]{end.ms:,.0f} ms ({_shares(end)})[/]" if end.status == "done" else ""
-    yield f"[bold]{render.safe(end.file)}[/]  {words.status(end.status)}{took}"
-    if end.status != "done":
+    yield f"[bold]{render.safe(end.file)}[/]  {words.status(end.status)}"
+    if end.status == "done":
+        took = f"{end.ms:,.0f} ms: {_shares(end)}"
+        yield metadata.about({"took": took, **metadata.described(end.facts, end.size)})
+    else:
         yield render.safe(_refusal(end))
-    if end.facts:
-        yield metadata.about(metadata.described(end.facts, end.size))
     if end.variants:
         yield ""
         yield _variants(end)
@@ -118,30 +119,41 @@ def _variants(end: Processed) -> Table:
     )
 
 
-def table(ends: Iterable[Processed]) -> Table:
-    """Return a table with a row a file: its variants with their bytes, or why there are none."""
-    folds = ("file", "variants, or why not")
-    made = words.table("file", "", "size", "ms", folds[1], right=("size", "ms"), folds=folds)
-    made.columns[0].min_width = 16
+def table(ends: Iterable[Processed], width: int) -> Table:
+    """Return a table with a row a file: its variants with their bytes, or why there are none.
+
+    Where there is no room, the variants together, and the reason without what was found.
+    """
+    wide = width >= 120
+    last = "variants, or why not"
+    made = words.table("file", "", "size", "ms", last, right=("size", "ms"), folds=("file", last))
     for end in ends:
         done = end.status == "done"
-        told = _made(end) if done else render.safe(_refusal(end))
+        told = _made(end, wide=wide) if done else _refusal(end) if wide else end.why or end.reason
         made.add_row(
-            render.safe(end.file),
+            render.safe(_shortest(end.file)),
             words.status(end.status),
             render.size(end.size) if end.size else "",
             f"{end.ms:,.0f}" if done else "",
-            told,
+            render.safe(told),
         )
     return made
 
 
-def _made(end: Processed) -> str:
-    """Return the variants with their bytes; a line ends between two of them, never within one."""
-    return ", ".join(
-        f"{render.safe(name)} {render.size(made.bytes)}".replace(" ", "\N{NO-BREAK SPACE}")
-        for name, made in end.variants.items()
-    )
+def _shortest(path: str) -> str:
+    """Return `path`, or the same from here if that is shorter."""
+    try:
+        return min(path, os.path.relpath(path), key=len)
+    except (OSError, ValueError):
+        return path
+
+
+def _made(end: Processed, *, wide: bool) -> str:
+    if not wide:
+        total = sum(made.bytes for made in end.variants.values())
+        count = words.plural(len(end.variants), "variant")
+        return f"{count}, {render.size(total)}" if end.variants else "no variants"
+    return ", ".join(f"{name} {render.size(made.bytes)}" for name, made in end.variants.items())
 
 
 def _refusal(end: Processed) -> str:

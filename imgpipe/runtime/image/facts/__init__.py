@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from imgpipe.runtime.image.opening import Opened
 
-SAMPLE_SIDE = 100
+SAMPLE_SIDE = 64
 """Pixels of the copy that colours are read off."""
 MEASURED_SIDE = 512
 """Pixels of the copy that is measured: in a smaller one every picture is sharp."""
@@ -60,11 +60,7 @@ def of(
     facts |= _guarded(lambda: headers.profile(opened.im))
     if settings.get("exif"):
         facts |= _noted(opened, settings)
-    if settings.get("palette"):
-        facts |= _guarded(lambda: _colours(sample, int(settings["palette"])))
-    if settings.get("tags") in ("basic", "rekognition"):
-        facts |= _guarded(lambda: _looked_at(opened, sample, facts))
-    return facts
+    return facts | _guarded(lambda: _seen(opened, sample, settings, facts))
 
 
 def basic(opened: Opened) -> Facts:
@@ -90,23 +86,37 @@ def _noted(opened: Opened, settings: Mapping[str, Any]) -> Facts:
     }
 
 
-def _colours(sample: Image.Image, count: int) -> Facts:
+def _seen(opened: Opened, sample: Image.Image, settings: Mapping[str, Any], told: Facts) -> Facts:
+    """Return what the pixels say. Making a copy costs most: the small one is made of the larger."""
+    count, tagged = settings.get("palette"), settings.get("tags") in ("basic", "rekognition")
+    if not count and not tagged:
+        return {}
+    copy = _rgb(_within(sample, MEASURED_SIDE if tagged else SAMPLE_SIDE))
+    small = _within(copy, SAMPLE_SIDE)
+    found = _guarded(lambda: _colours(small, int(count or 0))) if count else {}
+    if tagged:
+        alpha = sample.mode == "RGBA"
+        found |= _guarded(lambda: _tagged(opened, copy, small, told, alpha=alpha))
+    return found
+
+
+def _colours(small: Image.Image, count: int) -> Facts:
     from imgpipe.runtime.image.facts.colours import colours
 
-    return colours(_rgb(_within(sample, SAMPLE_SIDE)), count)
+    return colours(small, count)
 
 
-def _looked_at(opened: Opened, sample: Image.Image, told: Facts) -> Facts:
+def _tagged(
+    opened: Opened, copy: Image.Image, small: Image.Image, told: Facts, *, alpha: bool
+) -> Facts:
     from imgpipe.runtime.image.facts import measures, tags
 
-    copy = _rgb(_within(sample, MEASURED_SIDE))
-    small = _within(copy, SAMPLE_SIDE)
     found = measures.measures(copy, small)
     names = tags.basic(
         {**told, **found},
         small,
         measures.chroma(small),
-        alpha=sample.mode == "RGBA",
+        alpha=alpha,
         camera=bool(_guarded(lambda: _camera(opened))),
     )
     return {**found, "tags": tags.named(names, "basic")}
