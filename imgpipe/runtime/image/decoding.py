@@ -35,14 +35,6 @@ _TURNS = {
 }
 
 
-def decode(opened: Opened, size: Size, limits: Limits) -> Image.Image:
-    """Return the whole picture upright at `size`, as L, RGB or RGBA in sRGB, without any metadata.
-
-    Raises Rejected for whatever is wrong with the pixels.
-    """
-    return in_srgb(native(opened, size, limits), opened)
-
-
 def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
     """Return the frame that `opened` is at upright at `size`, in the file's own colours: L, RGB,
     RGBA or CMYK. Raises Rejected.

@@ -155,11 +155,19 @@ def _inside(original: Size, box: tuple[int | None, int | None], limit: int, larg
 def _cover(original: Size, box: Size, focus: Point, largest: float) -> Placement:
     width, height = original
     scale = max(box[0] / width, box[1] / height)
+    if scale > largest and _is_like(original, box):
+        return Placement(crop=(0, 0, width, height), size=original)
     crop_width, crop_height = min(width, box[0] / scale), min(height, box[1] / scale)
     left = _start(width, crop_width, focus[0])
     top = _start(height, crop_height, focus[1])
     size = box if scale <= largest else (max(1, round(crop_width)), max(1, round(crop_height)))
     return Placement(crop=(left, top, left + crop_width, top + crop_height), size=size)
+
+
+def _is_like(size: Size, box: Size) -> bool:
+    """Say whether a size has the box's proportions, as well as whole pixels can."""
+    width, height = size
+    return width == round(height * box[0] / box[1]) or height == round(width * box[1] / box[0])
 
 
 def _start(whole: float, part: float, focus: float) -> float:

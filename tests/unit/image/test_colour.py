@@ -1,0 +1,149 @@
+"""Colours come out as they were meant, whatever profile, depth or mode they are stored in."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms
+
+from imgpipe.runtime import image
+from imgpipe.runtime.settings import Limits
+from tests.pictures import corners, encoded, is_upright, near, opened
+
+DISPLAY_P3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
+ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+SRGB = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.7141))
+"""The primaries in XYZ, adapted to D50, as ICC profiles hold them."""
+Matrix = tuple[tuple[float, float, float], ...]
+
+
+def profile(primaries: Matrix) -> bytes:
+    """Return sRGB's profile with other primaries, under another name."""
+    made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack_from(">I", made, 128)[0]
+    for index in range(count):
+        tag, offset, _ = struct.unpack_from(">4sII", made, 132 + 12 * index)
+        if tag in (b"rXYZ", b"gXYZ", b"bXYZ"):
+            xyz = primaries[b"rgb".index(tag[:1])]
+            struct.pack_into(">3i", made, offset + 8, *(round(part * 65_536) for part in xyz))
+    return bytes(made).replace("sRGB".encode("utf-16-be"), "WIDE".encode("utf-16-be"))
+
+
+def in_srgb(colour: tuple[int, int, int], primaries: Matrix) -> tuple[int, ...]:
+    """Return the colour in sRGB, worked out by hand: to light, to XYZ, and back."""
+    light = [_to_light(value / 255) for value in colour]
+    xyz = [sum(light[k] * primaries[k][axis] for k in range(3)) for axis in range(3)]
+    back = _solved(SRGB, xyz)
+    return tuple(round(255 * _from_light(min(1.0, max(0.0, part)))) for part in back)
+
+
+def _to_light(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _from_light(value: float) -> float:
+    return value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+
+
+def _solved(columns: Matrix, wanted: list[float]) -> list[float]:
+    """Solve three equations by Cramer's rule."""
+    whole = _determinant(columns)
+    return [
+        _determinant(tuple(tuple(wanted) if k == at else columns[k] for k in range(3))) / whole  # type: ignore[arg-type]
+        for at in range(3)
+    ]
+
+
+def _determinant(m: Matrix) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = m
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+def make(data: bytes, filters: Any = (), **variant: Any) -> Image.Image:
+    chosen = {"width": 40, "format": "png", **variant}
+    wanted = {"s": {"filters": list(filters), "variants": {"v": chosen}}}
+    return opened(image.make(data, wanted, Limits())["s"].variants["v"].data)
+
+
+@pytest.mark.parametrize("primaries", [DISPLAY_P3, ADOBE], ids=["P3", "Adobe"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("colour", [(200, 100, 50), (60, 140, 90), (90, 90, 200)])
+def test_wide_colours_become_those_of_srgb(
+    primaries: Matrix, kind: str, colour: tuple[int, int, int]
+) -> None:
+    flat = Image.new("RGB", (80, 60), colour)
+    data = encoded(flat, kind, icc_profile=profile(primaries), quality=100)
+    seen = make(data).getpixel((20, 15))
+    assert isinstance(seen, tuple)
+    assert near(tuple(int(value) for value in seen), in_srgb(colour, primaries), 4)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "avif"])
+def test_a_profile_is_kept_where_asked_with_the_colours_that_it_describes(kind: str) -> None:
+    flat = Image.new("RGB", (80, 60), (200, 100, 50))
+    data = encoded(flat, "PNG", icc_profile=profile(DISPLAY_P3))
+    made = make(data, profile="keep", format=kind, quality=95)
+    assert made.info["icc_profile"] == profile(DISPLAY_P3)
+    seen = made.convert("RGB").getpixel((20, 15))
+    assert near(tuple(seen), (200, 100, 50), 4)  # type: ignore[arg-type]
+
+
+def test_a_kept_and_a_converted_variant_come_from_one_file() -> None:
+    flat = Image.new("RGB", (80, 60), (200, 100, 50))
+    data = encoded(flat, "PNG", icc_profile=profile(DISPLAY_P3))
+    variants = {
+        "kept": {"width": 40, "format": "png", "profile": "keep"},
+        "plain": {"width": 40, "format": "png"},
+    }
+    made = image.make(data, {"s": {"variants": variants}}, Limits())["s"].variants
+    kept, plain = opened(made["kept"].data), opened(made["plain"].data)
+    assert kept.getpixel((5, 5)) == (200, 100, 50)
+    assert near(plain.getpixel((5, 5)), in_srgb((200, 100, 50), DISPLAY_P3), 2)  # type: ignore[arg-type]
+    assert "icc_profile" not in plain.info
+
+
+def test_a_profile_that_does_not_fit_the_pixels_is_not_kept() -> None:
+    grey = corners().convert("L")
+    assert (
+        "icc_profile"
+        not in make(encoded(grey, "PNG", icc_profile=profile(ADOBE)), profile="keep").info
+    )
+    for broken in (b"nothing", profile(ADOBE)[:20]):
+        data = encoded(corners(), "PNG", icc_profile=broken)
+        assert "icc_profile" not in make(data, profile="keep").info
+
+
+def test_cmyk_is_converted_even_if_its_profile_should_be_kept() -> None:
+    made = make(encoded(corners().convert("CMYK")), profile="keep", format="jpeg")
+    assert made.mode == "RGB"
+    assert is_upright(made, 45)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("L", "L"), ("LA", "LA"), ("1", "L"), ("I;16", "L")]
+)
+def test_grey_stays_grey(mode: str, expected: str) -> None:
+    grey = corners().convert("L")
+    if mode == "I;16":
+        source = Image.new("I;16", grey.size)
+        source.paste(30_000, (0, 0, 200, 300))
+    else:
+        source = grey.convert(mode)
+    if mode == "LA":
+        source.putalpha(Image.linear_gradient("L").resize(source.size))
+    assert make(encoded(source, "PNG")).mode == expected
+    assert make(encoded(source, "PNG"), format="jpeg").mode == ("L" if mode != "LA" else "RGB")
+
+
+def test_a_filter_that_brings_no_colour_keeps_grey_grey() -> None:
+    data = encoded(corners().convert("L"), "PNG")
+    assert make(data, [{"sharpen": 1.5}, {"autocontrast": None}], format="jpeg").mode == "L"
+    assert make(data, [{"sepia": None}], format="jpeg").mode == "RGB"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_jpeg_is_progressive_where_asked(wanted: bool) -> None:
+    made = make(encoded(corners()), format="jpeg", progressive=wanted)
+    assert bool(made.info.get("progressive")) is wanted
