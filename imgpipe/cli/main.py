@@ -19,6 +19,7 @@ GROUPS = (
     "images",
     "work",
     "observe",
+    "examine",
     "look",
     "dlq",
     "build",

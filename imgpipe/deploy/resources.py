@@ -287,6 +287,7 @@ class Mapping:
     batch: int = 10
     window_s: int = 0
     max_concurrency: int | None = None
+    enabled: bool = True
 
     @property
     def key(self) -> Key:

@@ -83,6 +83,12 @@ def _name(entry: Line, colours: Colours, width: int) -> str:
     return f"[{colours.of(entry.function)}]{render.safe(entry.function):<{width}}[/]"
 
 
+def body(entry: Line, hidden: frozenset[str]) -> str:
+    """Return what a line says, without the fields in `hidden`, as rich markup."""
+    told = {name: value for name, value in entry.told.items() if name not in hidden}
+    return _fields(told) if told else _text(entry.text)
+
+
 def line_json(entry: Line) -> str:
     """Return a line as one line of JSON, the fields of a JSON message opened."""
     told = parse(entry.text) or {"message": entry.text}

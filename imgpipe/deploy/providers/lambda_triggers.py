@@ -120,7 +120,7 @@ class Mappings:
                 lambda: self._lambda.create_event_source_mapping(
                     EventSourceArn=queue_arn,
                     FunctionName=wanted.function,
-                    Enabled=True,
+                    Enabled=wanted.enabled,
                     Tags=dict(self._site.tags),
                     **_settings(wanted),
                 ),
@@ -135,7 +135,10 @@ class Mappings:
             _lag(
                 self._site,
                 lambda uuid=there["UUID"]: self._lambda.update_event_source_mapping(  # type: ignore[misc]
-                    UUID=uuid, FunctionName=wanted.function, **_settings(wanted, clear=True)
+                    UUID=uuid,
+                    FunctionName=wanted.function,
+                    Enabled=wanted.enabled,
+                    **_settings(wanted, clear=True),
                 ),
             )
 
@@ -179,6 +182,7 @@ def _mapping(function: str, there: dict[str, Any]) -> r.Mapping:
         batch=there.get("BatchSize", 10),
         window_s=there.get("MaximumBatchingWindowInSeconds", 0),
         max_concurrency=there.get("ScalingConfig", {}).get("MaximumConcurrency"),
+        enabled=there.get("State") not in {"Disabled", "Disabling"},
     )
 
 
