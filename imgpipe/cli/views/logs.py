@@ -86,7 +86,7 @@ def _name(entry: Line, colours: Colours, width: int) -> str:
 def body(entry: Line, hidden: frozenset[str]) -> str:
     """Return what a line says, without the fields in `hidden`, as rich markup."""
     told = {name: value for name, value in entry.told.items() if name not in hidden}
-    return _fields(told) if told else _text(entry.text)
+    return _fields(told, brief=True) if told else _text(entry.text, brief=True)
 
 
 def line_json(entry: Line) -> str:
