@@ -1,0 +1,126 @@
+"""All rows of the image core's benchmark, and their figures as one JSON value."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import Any
+
+from tests.benchmarks.core import cold, memory, quality, race, subjects
+from tests.benchmarks.core.engines import KNOWN
+from tests.benchmarks.core.job import Job
+from tests.benchmarks.core.rows import MARKS, Row, rows
+from tests.benchmarks.core.workers import Workers
+
+COMPARED = ("ours", "sharp", "sharp_best", "pyvips", "opencv", "pillow")
+LIBRARIES = (
+    "pillow",
+    "cykooz.resizer",
+    "pi-heif",
+    "pyvips-binary",
+    "opencv-python-headless",
+    "numpy",
+)
+
+
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """Run everything: about nine minutes; with `quick`, fewer pictures and rounds, about two."""
+    with Workers() as workers:
+        raced = {row.name: _row(workers, row) for row in rows(quick=quick)}
+        _say("quality")
+        likeness = quality.measure(workers, COMPARED, subjects.jpegs(quick=quick), Job())
+        _say("memory")
+        peaks = memory.peaks_mb(
+            workers, ("ours", "sharp", "sharp_best", "pyvips", "pillow"), _large(quick=quick)
+        )
+        versions = _versions(workers)
+        missing = workers.missing
+    _say("cold start")
+    return {
+        "quick": quick,
+        "ratios": _ratios(raced),
+        "rows": raced,
+        "quality": likeness,
+        "memory_mb": peaks,
+        "cold": cold.measure(3 if quick else 11),
+        "versions": versions,
+        "missing": missing,
+    }
+
+
+def _row(workers: Workers, row: Row) -> dict[str, Any]:
+    _say(row.shown)
+    times = race.run(workers, row.engines, row.paths, row.job, row.rounds)
+    base = row.engines[0]
+    return {
+        "shown": row.shown,
+        "rounds": row.rounds,
+        "pictures": len(row.paths),
+        "engines": {
+            name: {
+                "shown": KNOWN[name].shown,
+                "ms": race.mean(times, name),
+                "cpu_ms": race.mean(times, name, "cpu_ms"),
+                "bytes": _bytes(times[name]),
+                "ratio": race.ratio(times, name, base),
+                "cpu_ratio": race.ratio(times, name, base, "cpu_ms"),
+            }
+            for name in row.engines
+        },
+        "raw": times,
+    }
+
+
+def _bytes(pictures: dict[str, dict[str, Any]]) -> int | None:
+    """Return the bytes of all variants of all pictures that the engine could do, a picture."""
+    found = [sum(noted["bytes"]) for noted in pictures.values() if "bytes" in noted]
+    return round(sum(found) / len(found)) if found else None
+
+
+def _ratios(raced: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for mark in MARKS:
+        times = raced[mark.row]["raw"]
+        ratio = race.ratio(times, mark.slower, mark.quicker)
+        if ratio is not None:
+            found.append(
+                {
+                    "name": mark.name,
+                    "ratio": ratio,
+                    "cpu_ratio": race.ratio(times, mark.slower, mark.quicker, "cpu_ms"),
+                    "least": mark.least,
+                    "most": mark.most,
+                    "met": mark.met(ratio),
+                }
+            )
+    return found
+
+
+def _large(*, quick: bool) -> dict[str, Any]:
+    files = {
+        "12 MP": subjects.large_jpeg(),
+        "100 MP": subjects.hundred_megapixels(progressive=False),
+    }
+    if quick:
+        return files
+    return files | {"100 MP, progressive": subjects.hundred_megapixels(progressive=True)}
+
+
+def _versions(workers: Workers) -> dict[str, Any]:
+    from PIL import features
+
+    sharp = workers.versions.get("sharp") or {}
+    return {
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libjpeg-turbo (Pillow)": features.version("libjpeg_turbo"),
+        **{
+            f"{name} (sharp)" if name != "sharp" else name: sharp[name]
+            for name in ("sharp", "vips")
+            if name in sharp
+        },
+    }
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"  {what} …\n")
+    sys.stderr.flush()

@@ -1,0 +1,76 @@
+"""How near an engine's variants are to the best there is: full decode, one Lanczos step, no compression.
+
+PSNR and SSIM (Gaussian window, sigma 1.5) of the brightness, after the JPEG; the reference is made at the very size
+that the engine made, so that a rounding of sizes costs nobody anything.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+from skimage.metrics import structural_similarity
+
+from tests.benchmarks.core.job import Job
+from tests.benchmarks.core.workers import NotHereError, Workers
+
+WEIGHTS = np.float32([0.299, 0.587, 0.114])  # BT.601, as in JPEG
+
+
+def measure(
+    workers: Workers, names: Sequence[str], paths: Sequence[Path], job: Job
+) -> dict[str, dict[str, Any]]:
+    """Return, by engine and size, the means over the photographs of PSNR in dB, SSIM and bytes."""
+    found: dict[str, dict[int, list[tuple[float, float, int]]]] = {}
+    with tempfile.TemporaryDirectory(prefix="imgpipe-bench-") as folder:
+        for path in paths:
+            whole = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+            references: dict[tuple[int, int], Any] = {}
+            for name in names:
+                into = Path(folder) / name
+                try:
+                    answer = workers.ask(name, path, job, save=str(into))
+                except NotHereError:
+                    continue
+                if "error" not in answer:
+                    for number, side in enumerate(job.sizes):
+                        made = Path(f"{into}-{number}")
+                        one = _compared(whole, made, references)
+                        found.setdefault(name, {}).setdefault(side, []).append(one)
+    return {
+        name: {str(side): _means(each) for side, each in of.items()} for name, of in found.items()
+    }
+
+
+def _compared(
+    whole: Image.Image, made: Path, references: dict[tuple[int, int], Any]
+) -> tuple[float, float, int]:
+    picture = Image.open(made)
+    if picture.size not in references:
+        best = whole.resize(picture.size, Image.Resampling.LANCZOS)
+        references[picture.size] = _brightness(best)
+    wanted, got = references[picture.size], _brightness(picture)
+    error = float(((wanted - got) ** 2).mean())
+    likeness = structural_similarity(
+        wanted,
+        got,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return float(10 * np.log10(255**2 / error)), float(likeness), made.stat().st_size
+
+
+def _brightness(picture: Image.Image) -> Any:
+    return np.asarray(picture.convert("RGB"), dtype=np.float32) @ WEIGHTS
+
+
+def _means(each: list[tuple[float, float, int]]) -> dict[str, float]:
+    decibels, likeness, size = (statistics.mean(column) for column in zip(*each, strict=True))
+    return {"psnr_db": round(decibels, 2), "ssim": round(likeness, 4), "bytes": round(size)}

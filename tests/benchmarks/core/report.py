@@ -1,0 +1,157 @@
+"""The image core's figures as Markdown tables, which are read in a terminal as well, and as a plot of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.benchmarks.core.engines import KNOWN
+
+Figures = dict[str, Any]
+COLUMNS = ("ours", "sharp", "sharp_best", "pyvips", "opencv", "pillow", "floor")
+WITH_MORE = ("ours_all", "guarded")
+"""Ours too, doing more than the row that they are compared with."""
+HEADS = {
+    "ours": "ours",
+    "sharp": "sharp",
+    "sharp_best": "sharp best",
+    "pyvips": "pyvips",
+    "opencv": "opencv",
+    "pillow": "Pillow",
+    "floor": "floor",
+}
+IN_WORDS = {
+    "jpeg3_vs_sharp": "three JPEG, against sharp's usual form",
+    "jpeg3_vs_sharp_best": "… against sharp's best form",
+    "jpeg3_vs_naive_pillow": "… against naive Pillow",
+    "jpeg3_vs_floor": "… over the floor (ours / floor)",
+    "thumb_vs_sharp": "one thumbnail, against sharp",
+    "thumb_vs_naive_pillow": "… against naive Pillow",
+    "png3_vs_sharp": "PNG to three JPEG, against sharp's usual form",
+    "png3_vs_sharp_best": "… against sharp's best form",
+    "webp3_vs_sharp": "three WebP at effort 4, against sharp",
+    "webp3_method2_vs_sharp": "… at effort 2",
+    "whole_job_vs_three": "the whole job over its three variants",
+    "guard_vs_plain": "in the guarded child over the same process",
+}
+
+
+def everything(figures: Figures) -> str:
+    """Return all tables, each under a heading."""
+    parts = {
+        "Ratios": ratios(figures),
+        "Times": times(figures),
+        "Quality": quality(figures),
+        "Memory": memory(figures),
+        "Cold start": cold(figures),
+    }
+    return "\n".join(f"{heading}\n\n{table}" for heading, table in parts.items())
+
+
+def ratios(figures: Figures) -> str:
+    """Return how many times quicker ours is, and what was wanted."""
+    lines = [
+        [
+            IN_WORDS[each["name"]],
+            f"{each['ratio']:.2f}",
+            f"{each['cpu_ratio']:.2f}",
+            _wanted(each),
+            _answer(each),
+        ]
+        for each in figures["ratios"]
+    ]
+    return table(["", "by the wall", "by processor time", "wanted", "met"], lines)
+
+
+def _answer(mark: Figures) -> str:
+    if mark["least"] is None and mark["most"] is None:
+        return ""
+    return "yes" if mark["met"] else "no"
+
+
+def _wanted(mark: Figures) -> str:
+    if mark["least"] is not None:
+        return f"at least {mark['least']:g}"
+    return f"at most {mark['most']:g}" if mark["most"] is not None else ""
+
+
+def times(figures: Figures) -> str:
+    """Return milliseconds a picture: the mean over the pictures of each engine's least time."""
+    lines = []
+    for row in figures["rows"].values():
+        found = [row["engines"].get(name, {}).get("ms") for name in COLUMNS]
+        found[0] = next(
+            (row["engines"][name]["ms"] for name in WITH_MORE if name in row["engines"]), found[0]
+        )
+        lines.append([row["shown"], *(f"{ms:.0f}" if ms else "-" for ms in found)])
+    return table(["ms", *(HEADS[name] for name in COLUMNS)], lines)
+
+
+def quality(figures: Figures) -> str:
+    """Return PSNR of the brightness in dB and SSIM at each size, and the bytes of all three."""
+    sizes = list(next(iter(figures["quality"].values())))
+    lines = [
+        [
+            KNOWN[name].shown,
+            *(f"{of[size]['psnr_db']:.2f} / {of[size]['ssim']:.4f}" for size in sizes),
+            f"{sum(of[size]['bytes'] for size in sizes) / 1000:.1f}",
+        ]
+        for name, of in figures["quality"].items()
+    ]
+    return table(["PSNR-Y / SSIM", *(f"{size} px" for size in sizes), "kB"], lines)
+
+
+def memory(figures: Figures) -> str:
+    """Return the peak of resident memory in MB."""
+    names = ("ours", "sharp", "sharp_best", "pyvips", "pillow")
+    lines = [
+        [shown, *(f"{of[name]:.0f}" if name in of else "-" for name in names)]
+        for shown, of in figures["memory_mb"].items()
+    ]
+    return table(["MB", *(HEADS[name] for name in names)], lines)
+
+
+def cold(figures: Figures) -> str:
+    found, sizes = figures["cold"]["import"], figures["cold"]["zip_bytes"]
+    lines = [
+        ["import to an opened JPEG, .pyc shipped, ms", found["imgpipe_ms"], found["pillow_ms"]],
+        ["… without .pyc, ms", found["imgpipe_without_pyc_ms"], found["pillow_without_pyc_ms"]],
+        ["zip for x86_64, MB", _mb(sizes["imgpipe_x86_64"]), _mb(sizes["pillow_host"])],
+        ["zip for arm64, MB", _mb(sizes["imgpipe_arm64"]), ""],
+    ]
+    return table(
+        ["", "ours", "pip install Pillow"], [[str(cell) for cell in line] for line in lines]
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+def bars(figures: Figures) -> str:
+    """Return a plot of the milliseconds that each engine takes for three JPEG."""
+    engines = figures["rows"]["jpeg3"]["engines"]
+    found = [(each["shown"], each["ms"]) for each in engines.values() if each["ms"]]
+    longest, widest = max(ms for _, ms in found), max(len(shown) for shown, _ in found)
+    lines = [
+        f"{shown:<{widest}}  {'█' * max(1, round(ms / longest * 36))} {ms:.0f}"
+        for shown, ms in sorted(found, key=lambda each: each[1])
+    ]
+    return "\n".join(["ms a photograph, to 1600, 800 and 200 px", "", *lines]) + "\n"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns stand below one another; numbers to the right."""
+    widths = [max(len(line[at]) for line in [head, *lines]) for at in range(len(head))]
+    rule = [
+        ("-" * width) if at == 0 else "-" * (width - 1) + ":" for at, width in enumerate(widths)
+    ]
+    return "\n".join(_line(cells, widths) for cells in [head, rule, *lines]) + "\n"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.ljust(width) if at == 0 else cell.rjust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |"
