@@ -175,9 +175,9 @@ def process(
     isolate: Annotated[
         bool,
         typer.Option(
-            "--isolate", help="Work on each image in a guarded child, as the functions do."
+            help="Work on each image in a child process, as the functions do, or in this one."
         ),
-    ] = False,
+    ] = True,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,

@@ -25,7 +25,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime import batch, events, labels, log, results
+from imgpipe.runtime import batch, events, labels, log, naming, results
 from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
@@ -233,6 +233,7 @@ class _Worker:
             }
             ms = _ms_since(started)
             facts = labels.facts(product, self.store)
+            facts.update(naming.note(job.origin.key, facts))
             done.append(job.result(step, "done", log.now(), ms=ms, outputs=outputs, facts=facts))
         return done
 

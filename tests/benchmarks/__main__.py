@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.benchmarks import machine
 
-MEASUREMENTS = ("core", "startup", "provisioning", "images", "packages")
+MEASUREMENTS = ("core", "startup", "provisioning", "images", "guard", "packages")
 RESULTS = Path("bench-results.json")
 
 

@@ -140,10 +140,10 @@ def test_variants_are_never_written_among_the_files(
         run("process", given, "--out", out)
 
 
-def task(project: Path, out: Path | None = None) -> work.Task:
+def task(project: Path, out: Path | None = None, *, isolate: bool = True) -> work.Task:
     declared = spec.load(project / "pipeline.yaml", "local")
     wanted = functions.functions(declared, project, ["thumbnail"])
-    return work.Task(functions=wanted, limits=Limits(), out=out)
+    return work.Task(functions=wanted, limits=Limits(), out=out, isolate=isolate)
 
 
 def test_several_processes_give_the_same_ends_in_the_same_order(project: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_file_that_kills_its_process_costs_no_other_file(project: Path) -> Non
         "    return {}\n"
     )
     given = [str(project / name) for name in ("good.png", "text.jpg", "empty.jpg", "good.png")]
-    ends = many.process(named.find(given), task(project), processes=2)
+    ends = many.process(named.find(given), task(project, isolate=False), processes=2)
     assert [(end.status, end.reason) for end in ends] == [
         ("done", ""),
         ("rejected", "worker_crash"),
@@ -190,7 +190,7 @@ def test_an_isolated_file_that_crashes_is_refused_for_it(
     handler.write_text(
         f"from imgpipe.runtime import image\n{own}".replace("limits):\n", f"limits):\n{crash}")
     )
-    given = ("process", "good.png", "text.jpg", "good.png", "--isolate", "-p", processes, "--json")
+    given = ("process", "good.png", "text.jpg", "good.png", "-p", processes, "--json")
     _, said = run(*given)
     ends = [(end["status"], end["reason"]) for end in json.loads(said)]
     assert ends == [("done", ""), ("rejected", "worker_crash"), ("done", "")]

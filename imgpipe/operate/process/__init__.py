@@ -7,7 +7,7 @@ way to time them.
     many        file after file, on one processor or on several, in bounded memory
 
 It runs `make` of each function's handler, the project's own if it has one, with the settings of
-pipeline.yaml. One difference: unless asked to isolate, images are worked on in this process, which
-is what makes times comparable, so one that kills its decoder ends the command; on several processors
-it costs that file alone, but nothing ends one that hangs.
+pipeline.yaml, in a child process as there: an image that crashes its decoder, hangs or fills the
+memory is refused for it. In this process, where asked, such an image ends the command; on several
+processors a crash costs that file alone, but nothing ends one that hangs.
 """

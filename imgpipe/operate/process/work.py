@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.operate.process.files import File, NoFile
 from imgpipe.operate.process.functions import Function, load_make
+from imgpipe.runtime import naming
 from imgpipe.runtime.errors import WORDS, Reason, Rejected
+from imgpipe.runtime.guard import Done, Guard, guarded
 
 if TYPE_CHECKING:
     from imgpipe.runtime.made import Made, Make, Picture
@@ -58,15 +60,13 @@ class Task:
     functions: Sequence[Function]
     limits: Limits
     out: Path | None = None
-    isolate: bool = False  # each image in a child that may crash, hang or starve, as in a function
+    isolate: bool = True  # each image in a child that may crash, hang or starve, as in a function
     clock: Clock = time.perf_counter
 
     def makes(self) -> list[tuple[Function, Make]]:
         loaded = [(each, load_make(each.source, each.folder)) for each in self.functions]
-        if not self.isolate:
+        if not (self.isolate and self.limits.isolate):
             return loaded
-        from imgpipe.runtime.guard import guarded
-
         return [(each, guarded(make)) for each, make in loaded]
 
 
@@ -115,9 +115,9 @@ def _worked(
     made: dict[str, Made] = {}
     try:
         for function, make in makes:
-            started = task.clock()
-            made.update(make(data, function.steps, task.limits))
-            times[function.name] = round((task.clock() - started) * 1000, 1)
+            done = _timed(make, data, function.steps, task)
+            made.update(done.made)
+            times[function.name] = round(done.ms, 1)
         kept = {name: _kept(file, name, each, task.out) for name, each in _pictures(made).items()}
     except Rejected as refusal:
         return refused(file.path, refusal, len(data))
@@ -125,6 +125,7 @@ def _worked(
         return refused(file.path, Rejected(Reason.MEMORY_LIMIT), len(data))
     except Exception as error:  # noqa: BLE001 - a handler of the user's own may raise anything
         return _failed(file.path, error, len(data))
+    facts = {name: fact for each in made.values() for name, fact in each.facts.items()}
     return Processed(
         file=file.path,
         status="done",
@@ -132,8 +133,17 @@ def _worked(
         ms=round(sum(times.values()), 1),
         functions=times,
         variants=kept,
-        facts={name: fact for each in made.values() for name, fact in each.facts.items()},
+        facts={**facts, **naming.note(file.path, facts)},
     )
+
+
+def _timed(make: Make, data: bytes, steps: Mapping[str, Mapping[str, Any]], task: Task) -> Done:
+    """Return what `make` made and its time: in a child, without the way there and back."""
+    if isinstance(make, Guard):
+        return make.work(data, steps, task.limits)
+    started = task.clock()
+    made = make(data, steps, task.limits)
+    return Done(made, (task.clock() - started) * 1000)
 
 
 def _pictures(made: Mapping[str, Made]) -> dict[str, Picture]:

@@ -27,12 +27,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgpipe.runtime.guard.warm import Guard, can_fork
+from imgpipe.runtime.guard.warm import Done, Guard, can_fork
 
 if TYPE_CHECKING:
     from imgpipe.runtime.made import Make
 
-__all__ = ["Guard", "can_fork", "guarded"]
+__all__ = ["Done", "Guard", "can_fork", "guarded"]
 
 
 @cache
