@@ -324,15 +324,24 @@ def list_rows(
     since: Moment = None,
     until: Moment = None,
     prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only images with this tag; may be given again.")
+    ] = None,
+    camera: Annotated[
+        str, typer.Option(help="Only with this in the camera's or lens's name.")
+    ] = "",
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """List images, the latest upload first, by status, date and prefix."""
+    """List images, the latest upload first, by status, date, prefix, tag and camera.
+
+    The table is read by status and date; with --prefix, --tag or --camera alone, all of it is.
+    """
     from datetime import UTC, datetime
 
-    from imgpipe.operate import images, rows, times, up
+    from imgpipe.operate import images, metadata, rows, times, up
 
     now = datetime.now(UTC)
     first, last = (times.moment(text, now) if text else None for text in (since, until))
@@ -341,7 +350,13 @@ def list_rows(
     key_prefix = images.listing_prefix(project.graph.prefix, prefix)
     with up.needed(project):
         found = rows.by_status(
-            project, wanted, since=first, until=last, prefix=key_prefix, limit=limit
+            project,
+            wanted,
+            since=first,
+            until=last,
+            prefix=key_prefix,
+            limit=limit,
+            where=metadata.shows(tag or (), camera),
         )
     if json:
         from imgpipe.cli.views.json_list import JsonList

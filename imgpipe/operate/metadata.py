@@ -16,7 +16,7 @@ from imgpipe.operate.dlq import causes, find, queues
 from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.project import Project
@@ -31,6 +31,22 @@ def show(project: Project, key: str) -> Row:
     if row["status"] != "in_flight":
         return row
     return with_letters(row, _letters_of(project, row))
+
+
+def shows(tags: Sequence[str], camera: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what tells whether a row has all of `tags`, of whatever origin, and a camera or lens
+    with `camera` in its name; upper and lower case are the same.
+    """
+    wanted, part = {tag.casefold() for tag in tags}, camera.casefold()
+
+    def applies(row: Mapping[str, Any]) -> bool:
+        facts = row["facts"]
+        has = {str(tag.get("name", "")).casefold() for tag in facts.get("tags") or ()}
+        noted = facts.get("exif") or {}
+        names = " ".join(str(noted.get(name, "")) for name in ("make", "camera", "lens"))
+        return wanted <= has and part in names.casefold()
+
+    return applies
 
 
 def _row(project: Project, key: str) -> Row | None:

@@ -15,7 +15,7 @@ from imgpipe.operate.times import iso
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from imgpipe.operate.project import Project
@@ -47,8 +47,12 @@ def by_status(
     until: datetime | None = None,
     prefix: str = "",
     limit: int | None = None,
+    where: Callable[[Row], bool] = bool,
 ) -> Iterator[Row]:
     """Yield rows, the latest upload first, in whichever of `statuses` they are.
+
+    `prefix` and `where` choose among what was read: no index holds keys or facts, so they save
+    nothing; statuses and dates do.
 
     Streams: a page a shard and status is held. A row that changes its status meanwhile may come
     twice or not at all.
@@ -63,7 +67,8 @@ def by_status(
         if first.get("Items")
     ]
     newest_first = heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
-    return islice((row for row in newest_first if row["key"].startswith(prefix)), limit)
+    chosen = (row for row in newest_first if row["key"].startswith(prefix) and where(row))
+    return islice(chosen, limit)
 
 
 def count(project: Project, status: str, max_pages: int) -> tuple[int, bool]:

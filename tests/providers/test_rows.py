@@ -66,6 +66,25 @@ def test_rows_are_filtered_by_date(project: Project) -> None:
     assert keys(found) == ["incoming/3.jpg", "incoming/2.jpg", "incoming/1.jpg"]
 
 
+def test_rows_are_chosen_by_tag_and_camera(project: Project) -> None:
+    dark = {"tags": [{"name": "dark", "origin": "basic"}, {"name": "Dog", "origin": "rekognition"}]}
+    phone = {"exif": {"make": "Apple", "camera": "iPhone 5"}}
+    for number, facts in enumerate([dark, phone, {**dark, **phone}, {}]):
+        put_row(project, result(f"incoming/{number}.jpg", uploaded_at=at(number), facts=facts))
+    for tags, camera, expected in [
+        ((), "", "3210"),
+        (("dark",), "", "20"),
+        (("DARK", "dog"), "", "20"),
+        (("dark", "cat"), "", ""),
+        ((), "iphone", "21"),
+        (("dark",), "apple", "2"),
+    ]:
+        found = rows.by_status(project, ("done",), where=metadata.shows(tags, camera))
+        assert "".join(key[9] for key in keys(found)) == expected
+    limited = rows.by_status(project, ("done",), where=metadata.shows(("dark",), ""), limit=1)
+    assert keys(limited) == ["incoming/2.jpg"]
+
+
 def test_counting_says_when_it_stopped_early(project: Project) -> None:
     for number in range(7):
         put_row(project, result(f"incoming/{number}.jpg"))

@@ -90,3 +90,12 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             promised = re.findall('"([a-z]+)"', TEXT.split("prints a list of")[1].split("}`")[0])
             assert set(promised) == set(json.loads(done.stdout)[0])
     assert len(list((tmp_path / "previews").rglob("chelsea*.jpg"))) == 8
+
+
+def test_every_option_of_the_list_is_one() -> None:
+    described = (ROOT / "docs" / "commands.md").read_text()
+    known = described.split("# `imgpipe metadata list`")[1].split("\n## ")[0]
+    examples = re.findall(r"^    imgpipe metadata list (.*)$", TEXT, re.MULTILINE)
+    assert examples
+    for option in re.findall("--[a-z]+", " ".join(examples)):
+        assert f"`{option}" in known

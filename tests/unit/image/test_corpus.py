@@ -25,7 +25,7 @@ WANTED: dict[str, dict[str, Any]] = {
             "card": {"width": 90, "height": 60, "fit": "contain", "format": "png"},
         }
     },
-    "metadata": {"exif": True, "gps": "keep", "palette": 5},
+    "metadata": {"exif": True, "gps": "keep", "palette": 5, "tags": "basic"},
 }
 
 
