@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from imgpipe.errors import CloudError, UsageError
@@ -164,3 +165,53 @@ def test_only_the_dead_letters_of_a_queue_can_be_moved_by_sqs() -> None:
     assert [home.name for home in server_side.movable(project, Choice(step="sizes"))] == [
         "images-dlq"
     ]
+
+
+def test_a_dead_letter_queue_that_is_gone_holds_no_letters(project: Project) -> None:
+    gone = home(project, "enhance-dlq")
+    project.cloud.client("sqs").delete_queue(QueueUrl=gone.url)
+    assert find.letters(project, [gone]) == []
+    assert find.waiting(project.cloud.client("sqs"), gone.url) == 0
+
+
+def test_a_letter_that_could_not_be_sent_stays_and_is_shown_again(project: Project) -> None:
+    put_letter(project, "enhance-dlq", sns_envelope(s3_event("incoming/a.jpg")))
+    homes = [home(project, "enhance-dlq")]
+    [letter] = find.letters(project, homes)
+    nowhere = route.ToQueue("enhance", f"{homes[0].url}-nowhere", letter.body, {})
+
+    [outcome] = mover.redrive(project, homes, [(letter, nowhere)])
+    assert (outcome.status, outcome.to) == ("failed", "enhance")
+    assert "sending it" in outcome.why
+    assert [left.id for left in find.letters(project, homes)] == [letter.id]
+
+
+class RefusingDeletes:
+    """SQS, which doesn't let anything be deleted."""
+
+    def __init__(self, sqs: Any) -> None:
+        self._sqs = sqs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sqs, name)
+
+    def delete_message(self, **_: Any) -> Any:
+        error: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+        raise ClientError(error, "DeleteMessage")
+
+
+def test_a_letter_that_was_sent_and_could_not_be_deleted_says_so_and_stays(
+    project: Project,
+) -> None:
+    put_letter(project, "enhance-dlq", sns_envelope(s3_event("incoming/a.jpg")))
+    homes = [home(project, "enhance-dlq")]
+    [letter] = find.letters(project, homes)
+    sqs = project.cloud.client("sqs")
+    project.cloud.made["sqs"] = RefusingDeletes(sqs)  # type: ignore[attr-defined]
+
+    [outcome] = mover.redrive(project, homes, [(letter, route.route(project.graph, letter))])
+    assert outcome.status == "failed"
+    assert "may be sent again" in outcome.why
+    assert [left.id for left in find.letters(project, homes)] == [letter.id]
+    url = project.graph.place.queue_url(project.graph.queues["enhance"])
+    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
