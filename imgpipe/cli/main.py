@@ -24,6 +24,7 @@ GROUPS = (
     "dlq",
     "build",
     "forecast",
+    "load",
     "local",
 )
 """Modules of this package, in the order that `imgpipe --help` lists their commands."""

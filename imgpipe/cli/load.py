@@ -1,0 +1,169 @@
+"""`load`: a burst of real images through the pipeline, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgpipe import errors
+from imgpipe.cli import options, render
+
+if TYPE_CHECKING:
+    from imgpipe.operate.load.burst import Burst, Plan
+    from imgpipe.operate.load.report import Report
+    from imgpipe.operate.project import Project
+
+PANEL = "Foresee"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(load)
+
+
+def load(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Pictures to send again and again; made ones if none.",
+            exists=True,
+        ),
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--images", "-n", min=1, max=1_000_000, help="How many uploads.")
+    ] = 100,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", "-r", min=0.01, help="Uploads a second; as fast as it goes if not given."
+        ),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Uploads at once.")] = 16,
+    megapixels: Annotated[
+        float, typer.Option(min=0.01, max=100, help="The size of a made picture.")
+    ] = 2.0,
+    timeout: Annotated[str, typer.Option(help="How long to wait for each image.")] = "10m",
+    budget: Annotated[
+        float, typer.Option(min=0, help="On AWS: the most that the burst may cost, in US dollars.")
+    ] = 1.0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the uploads and what was made of them.")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Write the figures here (JSON).", dir_okay=False)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture of them here (PNG).", dir_okay=False)
+    ] = None,
+    yes: options.Yes = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Send a burst of images through the pipeline and measure: times, throughput, queue depths, losses.
+
+    They go under a folder of their own and are taken away afterwards. Exits 1 if anything was lost or doubled.
+    """
+    from imgpipe.operate.load import pictures
+    from imgpipe.operate.load.burst import Burst, Plan
+    from imgpipe.operate.project import open_project
+    from imgpipe.operate.times import duration
+    from imgpipe.operate.upload.run import refuse_if_unheard
+
+    project = open_project(file, env)
+    sent = pictures.read(paths) if paths else [(".jpg", pictures.made(megapixels))]
+    plan = Plan(
+        pictures=sent,
+        images=images,
+        rate=rate,
+        concurrency=concurrency,
+        timeout_s=duration(timeout),
+    )
+    refuse_if_unheard(project)
+    _approve(project, plan, budget, yes=yes)
+    burst = Burst(project, plan)
+    try:
+        report = _run(burst, quiet=json)
+        _tell(report, save, plot, json=json)
+    finally:
+        if not keep:
+            _clean(burst)
+    if not report.nothing_lost or report.not_sent:
+        raise typer.Exit(errors.FAILED)
+
+
+def _approve(project: Project, plan: Plan, budget: float, *, yes: bool) -> None:
+    """On AWS say what the burst will cost, and ask. Never more than the budget."""
+    if project.graph.environment == options.LOCAL:
+        return
+    from imgpipe.cli.views.forecast import dollars
+    from imgpipe.operate.forecast import cost, figures, topology, work
+
+    mean = sum(len(data) for _, data in plan.pictures) / len(plan.pictures)
+    found = topology.of(project.graph.resources.values())
+    bill = cost.of(found, work.photograph(round(mean), figures.timings()))
+    expected = bill.per_million * plan.images / 1e6
+    words = f"{plan.images:,} images would cost about {dollars(expected)}"
+    if expected > budget:
+        raise errors.UsageError(
+            "the budget",
+            f"{words}, and it is {dollars(budget)}",
+            hint=f"--budget {expected * 1.2:.2f}, or fewer --images",
+        )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise errors.UsageError(
+            "the burst", "nobody is there to approve it", hint="run again with --yes"
+        )
+    if not typer.confirm(f"{words} in {project.graph.environment}. Send them?", err=True):
+        raise typer.Abort
+
+
+def _run(burst: Burst, *, quiet: bool) -> Report:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from imgpipe.operate.load import report
+    from imgpipe.operate.upload.send import Sent
+
+    columns = (
+        TextColumn("{task.description:9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=render.err(), transient=True, disable=quiet) as bars:
+        sent = bars.add_task("uploaded", total=burst.plan.images)
+        ended = bars.add_task("ended", total=burst.plan.images)
+        for event in burst.events():
+            bars.advance(sent if isinstance(event, Sent) else ended)
+    return report.of(burst)
+
+
+def _tell(report: Report, save: Path | None, plot: Path | None, *, json: bool) -> None:
+    from imgpipe.cli.views import load as view
+
+    if save:
+        import json as encoder
+
+        save.write_text(encoder.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+        render.err().print(f"wrote {render.safe(save)}", soft_wrap=True)
+    if plot:
+        from imgpipe.operate.load import report as figures
+
+        figures.plot(report, plot)
+        render.err().print(f"wrote {render.safe(plot)}", soft_wrap=True)
+    if json:
+        render.print_json(report.as_json())
+    else:
+        render.out().print(view.page(report, render.out().width))
+
+
+def _clean(burst: Burst) -> None:
+    from imgpipe.operate.load import clean
+
+    gone = sum(clean.clean(burst.project, burst.prefix))
+    render.err().print(f"taken away: {gone:,} uploads; their variants and rows follow")
