@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.operate import parallel, wait, watch
+from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.send import Sent, digest
 from imgpipe.operate.upload.sources import NotSent
-from imgpipe.runtime.made import content_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
