@@ -164,7 +164,7 @@ def add_queue(
                 visibility_s=running.visibility_s,
                 retention_s=running.retention_s,
                 dlq=build.names.dlq(short),
-                max_receives=running.retries,
+                max_receives=running.receives,
             )
         )
     return name
@@ -255,6 +255,8 @@ def _add_function(build: Build, work: Work, function: str, settings: Settings, d
     if work.via == "function":
         _directly(build, work, function, dlq)
         statements.append(policies.send("Failures", [build.place.queue_arn(dlq)]))
+        if work.running.on_success:
+            statements.append(policies.tell(work.running.on_success))
     else:
         _through_queue(build, work, function)
     build.add(
@@ -271,14 +273,21 @@ def _through_queue(build: Build, work: Work, function: str) -> None:
             function=function,
             batch=work.running.batch,
             window_s=work.running.window_s,
-            max_concurrency=work.running.concurrency,
+            max_concurrency=work.running.max_concurrency,
         )
     )
 
 
 def _directly(build: Build, work: Work, function: str, dlq: str) -> None:
     """Let what feeds it invoke the function, and its failures reach `dlq`."""
-    build.add(r.AsyncInvoke(function=function, on_failure=dlq, retries=ASYNC_ATTEMPTS - 1))
+    build.add(
+        r.AsyncInvoke(
+            function=function,
+            on_failure=dlq,
+            on_success=work.running.on_success,
+            retries=ASYNC_ATTEMPTS - 1,
+        )
+    )
     build.add(
         *(
             r.Permission(

@@ -99,7 +99,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "row": "In the table.",
         "outputs": "In the variants that have `metadata: all`.",
     },
-    "StepLambda": {"source": "The folder in lambdas/ with the handler.", **_RUNNING},
+    "StepLambda": {
+        "source": "The folder in lambdas/ with the handler.",
+        "on_success": "The ARN of a queue, topic, function or event bus that Lambda tells of each success "
+        "(`via: function` alone).",
+        **_RUNNING,
+    },
     "LambdaDefaults": {**_RUNNING, "architecture": "The processor that functions run on in AWS."},
     "Notify": {
         "uploaded": "An upload was received.",

@@ -46,6 +46,11 @@ from imgpipe.deploy.units import (
 
 DAY = 86_400
 MAX_PREFIX = 512
+DESTINATION = (
+    r"arn:[a-z-]+:((sqs|sns):[a-z0-9-]+:[0-9]{12}:[\w-]+"
+    r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[\w:$-]+|events:[a-z0-9-]+:[0-9]{12}:event-bus/[\w./-]+)"
+)
+"""What Lambda may tell of an invocation that worked; FIFO queues and topics are not among it."""
 OVERRIDABLE = ("uploads", "steps", "notify", "lambda", "table", "alarms")
 """The sections that an environment may lay something over: all but the pipeline's identity."""
 
@@ -142,6 +147,15 @@ def _push(text: str) -> str:
     return text
 
 
+def _destination(text: str) -> str:
+    if not re.fullmatch(DESTINATION, text):
+        raise ValueError(
+            f"{shown(text)} is not the ARN of a queue, topic, function or event bus "
+            "(arn:aws:sqs:eu-west-1:210987654321:done)"
+        )
+    return text
+
+
 def _colour(text: str) -> str:
     if not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
         raise ValueError(f'{shown(text)} is not a colour; write it in quotes: "#c83c32"')
@@ -196,6 +210,7 @@ Phone = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"}),
 ]
 Push = Annotated[str, AfterValidator(_push)]
+Destination = Annotated[str, AfterValidator(_destination)]
 Colour = Annotated[
     str,
     AfterValidator(_colour),
@@ -292,6 +307,7 @@ class StepLambda(Section):
     """
 
     source: str | None = None
+    on_success: Destination | None = None
     memory: MemoryMB | None = None
     timeout: Seconds | None = None
     tmp: TmpMB | None = None

@@ -162,6 +162,17 @@ def send(sid: str, queue_arns: Sequence[str]) -> Statement:
     return allow(sid, ["sqs:SendMessage"], queue_arns)
 
 
+def tell(arn: str) -> Statement:
+    """Let Lambda tell `arn` of a success, whatever kind of thing it is."""
+    actions = {
+        "sqs": "sqs:SendMessage",
+        "sns": "sns:Publish",
+        "lambda": "lambda:InvokeFunction",
+        "events": "events:PutEvents",
+    }
+    return allow("Successes", [actions[arn.split(":")[2]]], [arn])
+
+
 def publish(topic_arn: str) -> Statement:
     return allow("Publish", ["sns:Publish"], [topic_arn])
 

@@ -247,6 +247,9 @@ class AsyncInvoke:
 
     function: str
     on_failure: str  # a queue's name
+    on_success: str = (
+        ""  # the ARN of a queue, topic, function or event bus that hears of what worked
+    )
     retries: int = 2
     max_age_s: int = 21_600
 

@@ -7,9 +7,10 @@ A rule looks at the Spec as a person wrote it; what shows only in computed names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import LOCAL
 from imgpipe.deploy import steps, templates
@@ -397,6 +398,49 @@ def concurrency(context: Context) -> Iterator[Finding]:
             )
 
 
+def destinations(context: Context) -> Iterator[Finding]:
+    for name, step in context.spec.steps.items():
+        if step.lambda_.on_success and step.via != "function":
+            yield Finding(
+                _step(name, "lambda", "on_success"),
+                "Lambda tells of successes only where S3 or a topic invokes the function: write "
+                "`via: function`, or use `notify: {completed: …}`",
+            )
+
+
+PLACEHOLDER = re.compile(
+    r"<[^<>]+>|\b(change|replace|fill)[-_ ]?(me|this|in)\b|\byour[-_ ]?\w+|\bTODO\b|\bx{3,}\b",
+    re.IGNORECASE,
+)
+EXAMPLE_ACCOUNTS = ("123456789012", "111122223333", "000000000000")
+NOBODYS_PHONES = re.compile(r"\+447700900\d{3}|\+1\d{3}55501\d{2}")
+"""Numbers that Ofcom and NANPA keep for films."""
+
+
+def placeholders(context: Context) -> Iterator[Finding]:
+    """What a person was meant to fill in must not reach a cloud."""
+    data = context.spec.model_dump(by_alias=True, exclude={"environments"})
+    here = context.spec.environments.get(context.environment)
+    section = {} if here is None else here.model_dump(by_alias=True)
+    written = [*_texts(data, ()), *_texts(section, ("environments", context.environment))]
+    for path, text in written:
+        away = context.environment != LOCAL
+        account = text.startswith("arn:") and text.split(":")[4] in EXAMPLE_ACCOUNTS
+        if PLACEHOLDER.search(text) or (away and (account or NOBODYS_PHONES.fullmatch(text))):
+            yield Finding(path, f"{shown(text)} is a placeholder: write what it stands for")
+
+
+def _texts(data: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _texts(value, (*path, key))
+    elif isinstance(data, list | tuple):
+        for index, value in enumerate(data):
+            yield from _texts(value, (*path, index))
+    elif isinstance(data, str):
+        yield path, data
+
+
 def _places(context: Context) -> Iterator[tuple[YamlPath, Group]]:
     """Yield each group with where its Lambda settings are written: in a step, or for all."""
     for group in context.groups:
@@ -502,6 +546,8 @@ RULES: tuple[Rule, ...] = (
     kept_metadata,
     queue_times,
     concurrency,
+    destinations,
+    placeholders,
     lambda_folders,
     people,
     the_local_environment,

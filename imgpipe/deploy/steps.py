@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imgpipe.deploy.model import LambdaDefaults, On, Spec, Step, StepLambda, Variant
 
 HASH_LENGTH = 12
+FIRST_POLLERS = 5
 DECODING_TIME = 0.6
 """The share of a function's timeout that one image may take."""
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
@@ -46,6 +47,20 @@ class Running:
     visibility_s: int
     retention_s: int
     log_days: int
+    on_success: str = ""
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """The mapping's limit. With fewer reserved than the five pollers that Lambda begins with, no more than
+        there is room for may come, and never fewer than AWS's least, two.
+        """
+        few = self.reserved is not None and self.reserved < FIRST_POLLERS
+        return self.concurrency or (max(2, self.reserved or 0) if few else None)
+
+    @property
+    def receives(self) -> int:
+        """How often the queue hands out a message: with one place and two pollers, every second time for nothing."""
+        return min(1000, self.retries * 2) if self.reserved == 1 else self.retries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +237,7 @@ def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
         visibility_s=six_timeouts if chosen["visibility"] == "auto" else chosen["visibility"],
         retention_s=chosen["retention"],
         log_days=chosen["log_retention"],
+        on_success=chosen.get("on_success") or "",
     )
 
 

@@ -115,7 +115,7 @@ def _step_branch(build: Build, group: Group) -> None:
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",
         limits=steps.limits(build.spec, group.running.timeout_s),
-        max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.retries,
+        max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.receives,
     )
     add_branch(
         build,

@@ -220,7 +220,13 @@ SAMPLES = [
             replace(FUNCTION, architecture="arm64"),
         ),
     ),
-    Sample(ASYNC_INVOKE, (replace(ASYNC_INVOKE, retries=1, max_age_s=60),)),
+    Sample(
+        ASYNC_INVOKE,
+        (
+            replace(ASYNC_INVOKE, retries=1, max_age_s=60),
+            replace(ASYNC_INVOKE, on_success=PLACE.queue_arn(QUEUE.name)),
+        ),
+    ),
     Sample(PERMISSION, (replace(PERMISSION, source_account="123456789012"),)),
     Sample(MAPPING, (replace(MAPPING, batch=5), replace(MAPPING, max_concurrency=9))),
     Sample(
@@ -277,5 +283,6 @@ MOTO_KEEPS = (
     replace(FUNCTION, tmp_mb=1024),
     replace(FUNCTION, architecture="arm64"),
     replace(ASYNC_INVOKE, retries=1, max_age_s=60),
+    replace(ASYNC_INVOKE, on_success=PLACE.queue_arn(QUEUE.name)),
 )
 """Changes that moto accepts and forgets; the embedded cloud keeps them."""

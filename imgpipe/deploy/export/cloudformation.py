@@ -323,13 +323,15 @@ class _Maker:
         }
 
     def _async_invoke(self, one: r.AsyncInvoke) -> Properties:
+        worked = {"OnSuccess": {"Destination": one.on_success}} if one.on_success else {}
         return {
             "FunctionName": one.function,
             "Qualifier": "$LATEST",
             "MaximumRetryAttempts": one.retries,
             "MaximumEventAgeInSeconds": one.max_age_s,
             "DestinationConfig": {
-                "OnFailure": {"Destination": self._place.queue_arn(one.on_failure)}
+                "OnFailure": {"Destination": self._place.queue_arn(one.on_failure)},
+                **worked,
             },
         }
 

@@ -71,23 +71,26 @@ class AsyncInvokes:
     def read(self, anchor: str, _declared: Mapping[Key, r.AsyncInvoke]) -> Iterable[r.AsyncInvoke]:
         there = found(lambda: self._lambda.get_function_event_invoke_config(FunctionName=anchor))
         if there is not None:
-            failed = there.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
+            destinations = there.get("DestinationConfig", {})
+            failed = destinations.get("OnFailure", {}).get("Destination", "")
             yield r.AsyncInvoke(
                 function=anchor,
                 on_failure=last(failed),
+                on_success=destinations.get("OnSuccess", {}).get("Destination") or "",
                 retries=there.get("MaximumRetryAttempts", 2),
                 max_age_s=there.get("MaximumEventAgeInSeconds", 21_600),
             )
 
     def create(self, wanted: r.AsyncInvoke) -> None:
         target = self._site.place.queue_arn(wanted.on_failure)
+        worked = {"OnSuccess": {"Destination": wanted.on_success}} if wanted.on_success else {}
         _lag(
             self._site,
             lambda: self._lambda.put_function_event_invoke_config(
                 FunctionName=wanted.function,
                 MaximumRetryAttempts=wanted.retries,
                 MaximumEventAgeInSeconds=wanted.max_age_s,
-                DestinationConfig={"OnFailure": {"Destination": target}},
+                DestinationConfig={"OnFailure": {"Destination": target}, **worked},
             ),
         )
 

@@ -64,7 +64,7 @@ PIPELINES = {
             SMALLEST
             + "  slow: {via: queue, variants: {big: {width: 3000}}, lambda: {reserved: 3, window: 5s}}\n"
             + "uploads: {suffixes: [jpg, png]}\n"
-            + 'notify: {completed: {sms: ["+447700900123"], email: [a@b.photo]}}\n'
+            + 'notify: {completed: {sms: ["+447123456123"], email: [a@b.photo]}}\n'
             + PROD,
             "prod",
         )

@@ -106,7 +106,7 @@ def test_a_rule_is_told_next_to_a_value_that_is_refused_elsewhere() -> None:
         ("table: {billing: provisioned}", "it must be `on-demand`"),
         ("table: {recovery: yes}", "`recovery` must be true or false, not 'yes'"),
         ("notify: {uploaded: {email: [nobody]}}", "'nobody' is not an e-mail address"),
-        ("notify: {uploaded: {sms: [+447700900000]}}", "write it in quotes"),
+        ("notify: {uploaded: {sms: [+447123456000]}}", "write it in quotes"),
         ("notify: {uploaded: {push: [x]}}", "ARN of a push endpoint"),
         ("environments: {prod: {region: Frankfurt}}", "`region` can't be 'Frankfurt'"),
         ("environments: {Prod: {}}", "must be lower-case letters"),
@@ -306,7 +306,7 @@ steps:
   tidy:      {on: removed, via: queue}
 notify:
   uploaded:  {email: [studio@studio.photo]}
-  completed: {email: [studio@studio.photo], sms: ["+447700900000"], push: []}
+  completed: {email: [studio@studio.photo], sms: ["+447123456000"], push: []}
   failed:    {email: [ops@studio.photo]}
 lambda: {memory: 1769, timeout: 60s, tmp: 512MB, concurrency: 50, batch: 10, window: 0s, retries: 5,
          visibility: auto, retention: 4d, log_retention: 30d}

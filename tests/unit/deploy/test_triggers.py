@@ -215,6 +215,51 @@ def test_a_hundred_entries_a_bucket_are_counted_over_all_steps() -> None:
     assert "108 notification entries" in problem(HEAD + text)
 
 
+@pytest.mark.capability("S2-7")
+@pytest.mark.capability("S0-9")
+def test_one_at_a_time_leaves_receives_for_those_that_find_no_place() -> None:
+    graph = made(
+        "steps: {a: {exif: true, lambda: {reserved: 1}}, b: {palette: 3, lambda: {concurrency: 7}}}\n"
+    )
+    functions = {it.name: it for it in graph.of(r.Function)}
+    mappings = {it.queue: it.max_concurrency for it in graph.of(r.Mapping)}
+    assert functions[f"{P}a"].reserved_concurrency == 1
+    assert (mappings[f"{P}a"], mappings[f"{P}b"]) == (2, 7)
+    assert (queue(graph, "a").max_receives, queue(graph, "b").max_receives) == (10, 5)
+
+
+@pytest.mark.capability("S2-15")
+def test_lambda_tells_a_destination_of_each_success() -> None:
+    arn = "arn:aws:sqs:eu-west-1:210987654321:done"
+    graph = made(f"steps: {{a: {{via: function, exif: true, lambda: {{on_success: '{arn}'}}}}}}\n")
+    [told] = graph.of(r.AsyncInvoke)
+    assert (told.on_success, told.on_failure) == (arn, f"{P}a-dlq")
+    role = graph.resources[r.Key("role", f"{P}a-{REGION}")]
+    assert isinstance(role, r.Role)
+    allowed = {it["Sid"]: it["Resource"] for it in json.loads(role.policy)["Statement"]}
+    assert allowed["Successes"] == arn
+    behind_a_queue = f"steps: {{a: {{exif: true, lambda: {{on_success: '{arn}'}}}}}}\n"
+    assert "write `via: function`" in problem(HEAD + behind_a_queue)
+    assert "is not the ARN" in problem(HEAD + behind_a_queue.replace(":done", ":done.fifo"))
+
+
+@pytest.mark.capability("S1-12")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environments: {prod: {profile: <profile>}}\n",
+        "environments: {prod: {profile: your-profile}}\n",
+        "environments: {prod: {profile: CHANGE_ME}}\n",
+        "environments: {prod: {notify: {completed: {sms: ['+447700900123']}}}}\n",
+        "environments: {prod: {notify: {failed: {push: ['arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/a/b']}}}}\n",
+    ],
+)
+def test_a_placeholder_left_in_a_setting_is_refused(text: str) -> None:
+    told = HEAD + "steps: {a: {exif: true}}\n" + text
+    assert "is a placeholder" in problem(told, "prod")
+    assert declare(told)
+
+
 @pytest.mark.capability("S0-11")
 def test_adding_a_step_changes_that_branch_and_what_must_know_of_all_steps() -> None:
     before = build(declare(HEAD + "steps: {a: {exif: true}}\n")).resources
