@@ -14,6 +14,7 @@ from imgpipe.runtime.image.decoding import in_srgb, native
 from imgpipe.runtime.image.encoding import encode, encode_frames
 from imgpipe.runtime.image.geometry import Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.opening import Opened, calm, open_image
+from imgpipe.runtime.image.resampling import sharing
 from imgpipe.runtime.image.structure import explained
 from imgpipe.runtime.image.works import Settings, Work, works
 from imgpipe.runtime.made import Made, Picture
@@ -83,11 +84,12 @@ def _moving(work: Work, opened: Opened) -> list[str]:
 def _stills(
     chosen: Sequence[Work], opened: Opened, stored: Image.Image, base: Image.Image
 ) -> dict[str, Picture]:
-    return {
-        variant.name: encode(pixels, variant, _profile(work, opened))
-        for work in chosen
-        for variant, pixels in work.render(_in_colours(work, stored, base))
-    }
+    with sharing():
+        return {
+            variant.name: encode(pixels, variant, _profile(work, opened))
+            for work in chosen
+            for variant, pixels in work.render(_in_colours(work, stored, base))
+        }
 
 
 def _animations(chosen: Sequence[Work], opened: Opened, limits: Limits) -> dict[str, Picture]:

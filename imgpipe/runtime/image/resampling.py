@@ -7,11 +7,15 @@ for arm64.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imgpipe.runtime.image.geometry import Box, Size
 
 try:
@@ -23,17 +27,46 @@ SIMD_MODES = frozenset({"L", "RGB", "RGBA"})
 _resizer = simd.Resizer() if simd else None
 
 
+Asked = tuple[int, "Size", "Box"]
+_kept: ContextVar[dict[Asked, tuple[Image.Image, Image.Image]] | None] = ContextVar(
+    "kept", default=None
+)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Within this, make a picture once that is asked for again: several steps often want one size.
+
+    What `resize` returns may then be in use elsewhere: draw on a copy of it.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def resize(im: Image.Image, size: Size, box: Box | None = None) -> Image.Image:
     """Return the part `box` of `im` (in its pixels; everything, by default) at `size`.
 
     Colour under alpha is weighed.
     """
-    whole = (0, 0, im.width, im.height)
-    if size == im.size and (box is None or box == whole):
+    part = box or (0, 0, im.width, im.height)
+    if size == im.size and part == (0, 0, *size):
         return im
+    kept = _kept.get()
+    if kept is None:
+        return _resized(im, size, part)
+    asked = (id(im), size, part)
+    if asked not in kept:
+        kept[asked] = im, _resized(im, size, part)  # with `im`, so that no other gets its id
+    return kept[asked][1]
+
+
+def _resized(im: Image.Image, size: Size, box: Box) -> Image.Image:
     if _resizer is None or im.mode not in SIMD_MODES:
         return im.resize(size, Image.Resampling.LANCZOS, box=box)
-    left, top, right, bottom = box or whole
+    left, top, right, bottom = box
     made = Image.new(im.mode, size, None)  # every pixel is written: no need to clear them first
     options = simd.ResizeOptions(
         resize_alg=simd.ResizeAlg.convolution(simd.FilterType.lanczos3),

@@ -339,3 +339,19 @@ def _pixel(im: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
     found = im.getpixel(at)
     assert found is not None
     return found if isinstance(found, tuple) else (int(found),)
+
+
+def test_steps_that_want_one_size_share_its_pixels_and_none_draws_on_anothers() -> None:
+    data = encoded(corners(), quality=95)
+    steps: dict[str, dict[str, Any]] = {
+        "plain": {"variants": {"a": {"width": 100}}},
+        "marked": {
+            "filters": [{"border": {"width": 9}}, {"tint": "#000000"}],
+            "variants": {"b": {"width": 100}},
+        },
+        "again": {"filters": [{"gamma": 1}], "variants": {"c": {"width": 100}}},
+    }
+    made = image.make(data, steps, LIMITS)
+    assert is_upright(opened(made["plain"].variants["a"].data))
+    assert is_upright(opened(made["again"].variants["c"].data))
+    assert made["plain"].variants["a"].data == make(data, a={"width": 100})["a"].data

@@ -50,9 +50,9 @@ class Chain:
         if not self.tones:
             return im
         alpha = im.getchannel("A") if im.mode == "RGBA" else None
-        made = im.convert("RGB")
+        made = im.convert("RGB")  # a copy: filters may draw on it
         for each, value in self.tones:
-            made = each(made, value).convert("RGB")
+            made = _rgb(each(made, value))
         if alpha:
             made.putalpha(alpha)
         grey = im.mode == "L" and not any(each.colours for each, _ in self.tones)
@@ -88,6 +88,11 @@ def apply(
     """Return `im` after each filter of `wanted`."""
     every = chain(wanted, folder)
     return every.finish(every.tone(every.turn(im)))
+
+
+def _rgb(im: Image.Image) -> Image.Image:
+    """Return `im` as RGB; itself if it is, which `convert` would copy."""
+    return im if im.mode == "RGB" else im.convert("RGB")
 
 
 def _each(im: Image.Image, bound: tuple[Bound, ...]) -> Image.Image:
