@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help demo demo-down test check bench lock clean install
+.PHONY: help demo demo-down test check capabilities bench lock clean install
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    put the pipeline up on this machine and send photographs through it"
 	@echo "make test    static checks and all tests"
 	@echo "make check   static checks only: ruff, mypy, import-linter"
+	@echo "make capabilities  write docs/capabilities.md from the tests that prove its rows"
 	@echo "make bench   measurements, printed with the machine and the versions"
 
 .venv/bin/python:
@@ -44,7 +45,12 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
+	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json --check
+
+capabilities: .venv/installed-dev
+	-$(BIN)/pytest -q -m capability -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
+	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json
 
 .venv/bench-node/installed: tests/benchmarks/core/package.json
 	@mkdir -p .venv/bench-node && cp $< .venv/bench-node/

@@ -139,6 +139,7 @@ def test_the_plain_aws_command_reaches_every_service(shell: Shell) -> None:
     assert "arn:aws:sqs:us-east-1:000000000000:by-cli" in done.stdout
 
 
+@pytest.mark.capability("S1-7")
 def test_mail_is_listed_shown_and_confirmed(shell: Shell) -> None:
     shell("start")
     cloud = EmbeddedCloud(shell.folder, lifecycle.ensure(shell.folder))

@@ -20,6 +20,10 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
+@pytest.mark.capability("S0-5")
+@pytest.mark.capability("S0-6")
+@pytest.mark.capability("S3-2")
+@pytest.mark.capability("S4-2")
 def test_a_photograph_becomes_its_variants_and_a_row(studio: Pipeline, tmp_path: Path) -> None:
     [image] = studio.run("upload", DEMO / "picos.jpg", "--wait", "--json").json
 
@@ -30,6 +34,7 @@ def test_a_photograph_becomes_its_variants_and_a_row(studio: Pipeline, tmp_path:
     assert size_of(out) == (200, 200)
 
 
+@pytest.mark.capability("S4-3")
 def test_a_picture_that_lies_on_its_side_is_turned_upright_and_loses_its_position(
     studio: Pipeline, tmp_path: Path
 ) -> None:
@@ -45,6 +50,7 @@ def test_a_picture_that_lies_on_its_side_is_turned_upright_and_loses_its_positio
         assert not large.getexif()
 
 
+@pytest.mark.capability("S0-1")
 def test_every_real_photograph_is_done(studio: Pipeline) -> None:
     photos = photographs()[:8]
     images = studio.run("upload", *photos, "--prefix", "real", "--wait", "--json").json
@@ -98,6 +104,7 @@ def test_an_empty_file_is_told_and_never_silently_skipped(studio: Pipeline, tmp_
     assert "empty" in result.out + result.err
 
 
+@pytest.mark.capability("S2-13")
 def test_variants_and_row_go_with_their_original(studio: Pipeline, tmp_path: Path) -> None:
     import boto3
 
@@ -135,6 +142,7 @@ def _status(studio: Pipeline, key: str) -> str:
     return str(studio.run("metadata", "show", key, "--json").json["status"])
 
 
+@pytest.mark.capability("S3-2")
 def test_process_makes_the_same_variants_without_a_cloud(tmp_path: Path) -> None:
     pipeline = Pipeline.copy_to(tmp_path)
     [image] = pipeline.run("process", DEMO / "rocket.jpg", "--out", tmp_path / "out", "--json").json

@@ -15,6 +15,9 @@ LETTERS_S = 150
 """Five receives with backoff, then the dead-letter queue; then the alarm's next evaluation."""
 
 
+@pytest.mark.capability("S0-8")
+@pytest.mark.capability("S4-4")
+@pytest.mark.capability("S4-5")
 def test_a_broken_step_is_mended_and_redriven(own_studio: Pipeline) -> None:
     """S0-8: the broken branches never keep the others from their work; S4-4, S4-5."""
     enhance = own_studio.folder / "lambdas" / "images" / "handler.py"
@@ -71,6 +74,7 @@ def _alarm_states(pipeline: Pipeline) -> dict[str, str]:
     return {alarm["name"].removeprefix(prefix): alarm["state"] for alarm in alarms}
 
 
+@pytest.mark.capability("S4-12")
 def test_down_leaves_nothing_and_up_comes_back(own_studio: Pipeline, tmp_path: Path) -> None:
     own_studio.run("upload", DEMO / "chelsea.png", "--wait")
     own_studio.run("down", "--yes", "--delete-data")

@@ -100,6 +100,7 @@ def test_two_at_once_both_end_well(studio_of_one: Pipeline) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.capability("S0-11")
 def test_a_step_that_is_taken_out_goes_with_all_that_is_its_own(studio_of_one: Pipeline) -> None:
     file = studio_of_one.folder / "pipeline.yaml"
     studio_of_one.run("up", "--yes")
@@ -143,6 +144,7 @@ def test_somebody_elses_queue_of_our_name_is_refused_and_kept(studio_of_one: Pip
 
 
 @pytest.mark.xdist_group("studio")
+@pytest.mark.capability("S4-11")
 def test_outputs_are_told_as_a_table_as_json_and_bare(studio: Pipeline) -> None:
     everything = studio.run("outputs", "--json").json
     assert everything["table"] == "photo-studio-local-images"

@@ -294,6 +294,7 @@ def test_dead_letters_and_messages_in_flight_outlive_a_kill(cloud: Cloud) -> Non
     assert until(lambda: set(bodies(cloud, "held")), every) == every
 
 
+@pytest.mark.capability("S2-8")
 def test_an_interrupted_upload_goes_on_after_a_kill(cloud: Cloud) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=PLAIN)

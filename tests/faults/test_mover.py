@@ -140,6 +140,7 @@ def statuses(outcomes: Sequence[Outcome]) -> Counter[str]:
     return Counter(outcome.status for outcome in outcomes)
 
 
+@pytest.mark.capability("S4-4")
 def test_every_letter_goes_to_the_branch_that_failed_and_leaves_its_queue() -> None:
     world = World(25)
     assert statuses(redrive(world.project())) == {"moved": 50}
@@ -241,6 +242,7 @@ def test_a_queue_that_is_not_there_holds_no_letters() -> None:
     assert len(find.letters(world.project(), queues.homes(world.project().graph))) == 2
 
 
+@pytest.mark.capability("S4-4")
 def test_only_chosen_letters_are_moved_or_purged() -> None:
     world = World(12)
     project = world.project()

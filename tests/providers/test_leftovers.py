@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.apply import apply
 from imgpipe.deploy.observe import observe
@@ -83,6 +85,7 @@ def test_untagged_things_with_our_kind_of_name_are_left_alone(site: Site) -> Non
     assert observe(site, {}).resources == {}
 
 
+@pytest.mark.capability("S3-5")
 def test_another_environment_of_the_same_pipeline_is_left_alone(site: Site) -> None:
     other = replace(site, prefix="shop-prod-", tags={**site.tags, "imgpipe:env": "prod"})
     put_up(other, replace(DLQ, name="shop-prod-work-dlq"))
@@ -150,6 +153,7 @@ def test_one_more_run_changes_nothing_and_only_reads(site: Site) -> None:
     assert [name for name in made if not name.startswith(("Get", "List", "Describe"))] == []
 
 
+@pytest.mark.capability("S1-7")
 def test_an_address_that_has_not_confirmed_counts_as_subscribed(site: Site) -> None:
     """moto confirms at once, so its list is changed here to what AWS shows."""
     address = r.Subscription(

@@ -137,6 +137,7 @@ def test_a_large_file_is_sent_in_parts_and_verified_as_a_whole(
 
 
 @pytest.mark.parametrize("parts", [0, 1, 2])
+@pytest.mark.capability("S2-8")
 def test_an_interrupted_upload_is_finished_by_the_next_run(
     project: Project, large: Path, parts: int
 ) -> None:
@@ -240,6 +241,7 @@ def test_unfinished_uploads_are_listed_over_pages_with_their_keys_as_they_are() 
     assert [upload["Key"] for upload in found] == ["a b+", "c\nd"]
 
 
+@pytest.mark.capability("S2-8")
 def test_stale_uploads_are_aborted_and_those_under_way_are_not(
     project: Project, large: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_letter_says_what_it_knows_of_its_failure() -> None:
     assert REJECTED.first_seen == datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
+@pytest.mark.capability("S4-14")
 def test_a_function_that_ran_out_of_time_is_called_so() -> None:
     text = "2026-11-21T07:00:00Z r1 Task timed out after 60.00 seconds"
     letter = decode(HOMES["thumbs-dlq"], message(record({}, errorMessage=text)))

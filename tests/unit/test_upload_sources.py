@@ -35,11 +35,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.capability("S0-1")
 def test_a_file_is_called_by_its_name_and_a_folder_keeps_its_own(folder: Path) -> None:
     assert keys([folder / "c.jpg"]) == ["incoming/c.jpg"]
     assert keys([folder / "holiday/"]) == ["incoming/holiday/2025/b.jpg", "incoming/holiday/a.jpg"]
 
 
+@pytest.mark.capability("S0-1")
 def test_a_glob_means_what_a_shell_would_make_of_it(folder: Path) -> None:
     assert keys([f"{folder}/*.jpg"]) == ["incoming/c.jpg"]
     assert keys([f"{folder}/*"]) == keys([folder / "c.jpg", folder / "holiday"])

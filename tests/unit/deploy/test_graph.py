@@ -47,6 +47,7 @@ def allowed(graph: Graph, role: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.capability("S0-2")
+@pytest.mark.capability("S1-5")
 def test_every_upload_goes_to_one_topic_and_every_removal_to_another() -> None:
     [notification] = STUDIO.of(r.Notification)
     assert {rule.target.name: (rule.events, rule.prefix) for rule in notification.rules} == {
@@ -104,6 +105,7 @@ def test_s3_publishes_only_when_everybody_listens() -> None:
     assert {made.key for made in STUDIO.of(r.Permission)} <= waited
 
 
+@pytest.mark.capability("S0-6")
 def test_every_failure_of_a_direct_function_ends_in_its_branchs_queue() -> None:
     failures = {made.function: made.on_failure for made in STUDIO.of(r.AsyncInvoke)}
     assert failures == {f"{P}thumbs": f"{P}thumbs-dlq", f"{P}notifier": f"{P}notifier-dlq"}
@@ -173,6 +175,7 @@ def test_without_anybody_to_tell_there_is_no_notifier() -> None:
     assert settings(graph, "writer").tidy_queue_url == ""
 
 
+@pytest.mark.capability("S2-14")
 def test_text_messages_and_push_reach_people_too() -> None:
     arn = "arn:aws:sns:eu-west-1:123456789012:endpoint/APNS/app/1"
     more = f'notify: {{failed: {{sms: ["+447700900000"], push: ["{arn}"]}}}}\n'
@@ -210,6 +213,7 @@ def test_a_function_gives_up_when_its_queue_does() -> None:
 
 
 @pytest.mark.capability("S0-9")
+@pytest.mark.capability("S4-9")
 def test_scaling_limits_are_settings() -> None:
     text = (
         SMALLEST.replace("200}}}", "200}}, lambda: {concurrency: 20}}")
@@ -229,6 +233,7 @@ def test_a_message_stays_hidden_for_six_timeouts_and_the_window() -> None:
     assert queue.visibility_s == 620
 
 
+@pytest.mark.capability("S4-1")
 def test_suffixes_match_in_every_case() -> None:
     graph = build(declare(SMALLEST + "uploads: {suffixes: [jpg, .png]}\n"))
     [notification] = graph.of(r.Notification)
@@ -248,6 +253,7 @@ def test_buckets_topics_and_queues_refuse_plain_http() -> None:
         assert deny["Principal"] == "*"
 
 
+@pytest.mark.capability("S3-10")
 def test_every_service_that_may_come_in_is_bound_to_its_source() -> None:
     for resource in (*STUDIO.of(r.Topic), *STUDIO.of(r.Queue)):
         for statement in statements(resource.policy):
@@ -369,6 +375,7 @@ def test_the_runtime_calls_nothing_that_roles_do_not_know() -> None:
     assert set(re.findall(r'\bclient\("\w+"\)\.(\w+)\(', text)) == CALLS
 
 
+@pytest.mark.capability("S3-3")
 def test_a_function_writes_its_own_variants_and_nothing_else() -> None:
     bucket = f"arn:aws:s3:::{STUDIO.variants_bucket}"
     assert allowed(STUDIO, "images")["s3:PutObject"] == {f"{bucket}/large/*", f"{bucket}/medium/*"}
@@ -407,6 +414,7 @@ def test_more_people_change_no_function_that_works_on_pictures() -> None:
     assert {key.kind for key in two if key not in one} == {"subscription"}
 
 
+@pytest.mark.capability("S3-5")
 def test_two_environments_share_no_resource() -> None:
     other = studio("stage")
     assert not {key for key in STUDIO.resources if key in other.resources}

@@ -359,6 +359,7 @@ def test_what_is_laid_over_keeps_its_place() -> None:
     assert any(line.startswith("16:22: `memory`: it must be 128 to 10240 MB") for line in found)
 
 
+@pytest.mark.capability("S1-12")
 def test_a_placeholder_is_refused_where_somebody_should_hear() -> None:
     text = SMALLEST + "notify: {failed: {email: [ops@example.com]}}\nenvironments: {prod: {}}\n"
     assert declare(text)

@@ -303,6 +303,7 @@ def test_a_good_png_survives_a_bomb_in_its_texts() -> None:
     assert is_upright(one(encoded(corners(), "PNG", pnginfo=texts)))
 
 
+@pytest.mark.capability("S0-5")
 def test_filters_change_their_own_step_only() -> None:
     wanted: dict[str, dict[str, Any]] = {
         "plain": {"variants": {"a": {"width": 100}}},

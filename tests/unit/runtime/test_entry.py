@@ -27,6 +27,8 @@ def broken(*_: Any) -> Any:
     raise RuntimeError("broken on purpose")
 
 
+@pytest.mark.capability("S2-12")
+@pytest.mark.capability("S4-8")
 def test_a_failed_message_comes_back_after_a_pause_and_the_others_are_left_alone() -> None:
     store = FakeStore()
     answer = {"batchItemFailures": [{"itemIdentifier": "m2"}]}

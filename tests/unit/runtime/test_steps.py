@@ -133,6 +133,7 @@ def test_a_rejection_that_cannot_be_sent_is_not_acknowledged(store: FakeStore) -
     assert run(store, event) == {"batchItemFailures": []}
 
 
+@pytest.mark.capability("S2-12")
 def test_one_poison_message_in_a_batch_leaves_the_others_alone(store: FakeStore) -> None:
     bodies: list[Any] = [
         s3_event(store.upload(UPLOADS, f"incoming/{n}.jpg", GOOD)) for n in range(4)
