@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgpipe.cli import options, render
+from imgpipe.errors import PendingError, UsageError
 
 if TYPE_CHECKING:
     from imgpipe.operate.dashboard import Figure, Page
+    from imgpipe.operate.events import Heard, Live, Told
 
 PANEL = "Watch and mend"
 
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(dashboard)
+    app.command(rich_help_panel=PANEL)(events)
 
 
 def dashboard(
@@ -75,3 +80,148 @@ def _rest(silent: list[Figure]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def events(
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="[KEY]", help="Who hears of an upload under this key?"),
+    ] = None,
+    bucket: Annotated[
+        bool, typer.Option("--bucket", help="Every live rule of the uploads bucket.")
+    ] = False,
+    captured: Annotated[
+        Path | None,
+        typer.Option(
+            "--decode",
+            metavar="FILE",
+            help="Read a captured event out, in any envelope; `-` reads standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show what S3 announces and to whom, as the bucket says it now; or read a captured event out.
+
+    Exits 3 if nobody hears of KEY.
+    """
+    if sum((key is not None, bucket, captured is not None)) != 1:
+        raise UsageError(
+            "imgpipe events",
+            "name a KEY, or --bucket, or --decode FILE",
+            hint="imgpipe events --help",
+        )
+    if captured is not None:
+        _decode(captured, json=json)
+        return
+    from imgpipe.operate import events as verb
+    from imgpipe.operate.project import open_project
+
+    project = open_project(file, env)
+    found = verb.live(project)
+    if key is None:
+        render.print_json(found.as_json()) if json else _show_rules(found, found.rules)
+        return
+    whole = verb.key_of(project, key)
+    hearing = tuple(rule for rule in found.rules if rule.hears(whole))
+    if json:
+        render.print_json({"key": whole, "rules": [each.as_json() for each in hearing]})
+    else:
+        _show_rules(found, hearing)
+    if not hearing and found.eventbridge is None:
+        raise PendingError(f"key {whole}", "no rule of its bucket is for it", hint="imgpipe plan")
+
+
+def _decode(captured: Path, *, json: bool) -> None:
+    from imgpipe.operate import events as verb
+
+    told = verb.decode(sys.stdin.read() if str(captured) == "-" else captured.read_text())
+    if json:
+        render.print_json([each.as_json() for each in told])
+        return
+    for each in told:
+        _show_event(each)
+
+
+def _show_event(told: Told) -> None:
+    render.out().print(f"[bold]{render.safe(' > '.join(told.envelopes))}[/]")
+    if not told.changes:
+        render.out().print("tells of no change")
+    made = render.table("", "")
+    made.show_header = False
+    for change in told.changes:
+        facts = (
+            ("event", f"{change.name} ({change.kind})"),
+            ("bucket", change.bucket),
+            ("key", change.key),
+            ("or perhaps", change.alternative_key),
+            ("size", None if change.size is None else render.size(change.size)),
+            ("version", change.version_id),
+            ("etag", change.etag),
+            ("sequencer", change.sequencer),
+            ("at", change.at),
+        )
+        for name, value in facts:
+            if value:
+                made.add_row(name, render.safe(value))
+    if told.changes:
+        render.out().print(made)
+
+
+def _show_rules(found: Live, rules: tuple[Heard, ...]) -> None:
+    render.out().print(f"bucket {render.safe(found.bucket)}", soft_wrap=True)
+    for rule in rules:
+        whose = "" if rule.ours else "  [yellow]not this pipeline's[/]"
+        render.out().print(f"\n[bold]{render.safe(_occasions(rule))}[/]{whose}")
+        made = render.table("", "")
+        made.show_header = False
+        for name, value in (
+            ("of", _which(rule)),
+            ("to", rule.target),
+            ("heard by", "\n".join(rule.subscribers)),
+            ("rule", rule.id),
+        ):
+            if value:
+                made.add_row(name, "\n".join(map(render.safe, value.split("\n"))))
+        render.out().print(made)
+    if found.eventbridge is not None:
+        heard = ", ".join(found.eventbridge) or "no rule of this pipeline"
+        render.out().print(f"\n[bold]everything[/], to EventBridge: {render.safe(heard)}")
+    elif not rules:
+        render.out().print("nobody hears of it")
+
+
+_OCCASIONS = {
+    "ObjectCreated:*": "an object is created, in whatever way",
+    "ObjectCreated:Put": "an object is put",
+    "ObjectCreated:Post": "an object is posted by a form",
+    "ObjectCreated:Copy": "an object is copied there",
+    "ObjectCreated:CompleteMultipartUpload": "an object sent in parts is complete",
+    "ObjectRemoved:*": "an object is removed",
+    "ObjectRemoved:Delete": "a version is deleted for good",
+    "ObjectRemoved:DeleteMarkerCreated": "an object is hidden by a delete marker",
+    "LifecycleExpiration:*": "an object expires",
+    "LifecycleExpiration:Delete": "a version expires",
+    "LifecycleExpiration:DeleteMarkerCreated": "an object expires behind a delete marker",
+    "ObjectRestore:*": "an archived object is restored",
+    "ObjectRestore:Completed": "an archived object is back",
+    "ObjectTagging:*": "tags change",
+    "ObjectTagging:Put": "tags are set",
+    "ObjectTagging:Delete": "tags are taken away",
+}
+
+
+def _occasions(rule: Heard) -> str:
+    names = [name.removeprefix("s3:") for name in rule.events]
+    return "when " + ", or ".join(_OCCASIONS.get(name, name) for name in names)
+
+
+def _which(rule: Heard) -> str:
+    parts = [
+        f"keys that {verb} {value}"
+        for verb, value in (("begin with", rule.prefix), ("end with", rule.suffix))
+        if value
+    ]
+    return " and ".join(parts).replace(" and keys that", " and") or "every key"

@@ -107,7 +107,7 @@ def ours(document: Document, wanted: Notification) -> tuple[Rule, ...]:
     declared = {rule.id: rule for rule in wanted.rules}
     rules = {
         rule.id: _in_order(rule, declared.get(rule.id))
-        for rule in (_rule(*entry) for entry in _entries(document))
+        for rule in entries(document)
         if rule.id.startswith(wanted.id_prefix)
     }
     said = _said_by_others(document, wanted)
@@ -121,13 +121,13 @@ def foreign(document: Document, wanted: Notification) -> Document:
     said = _said_by_others(document, wanted)
     mine = {entry for rule in wanted.rules for entry in said.get(_meaning(rule), ())}
     for name in _LISTS:
-        entries = [
+        others = [
             entry
             for entry in document.get(name, ())
             if not entry.get("Id", "").startswith(wanted.id_prefix) and entry.get("Id") not in mine
         ]
-        if entries:
-            kept[name] = entries
+        if others:
+            kept[name] = others
     return kept
 
 
@@ -135,7 +135,7 @@ def _said_by_others(document: Document, wanted: Notification) -> dict[Meaning, s
     """Return what entries of others' mean, those that differ in their events taken together, with their ids."""
     events: dict[tuple[Key, str, str], set[str]] = {}
     names: dict[tuple[Key, str, str], set[str]] = {}
-    for rule in (_rule(*entry) for entry in _entries(document)):
+    for rule in entries(document):
         if not rule.id.startswith(wanted.id_prefix):
             where = (rule.target, rule.prefix, rule.suffix)
             events.setdefault(where, set()).update(rule.events)
@@ -181,10 +181,11 @@ def _entry(rule: Rule, arn_field: str, arn: str) -> Document:
     return {**entry, "Filter": {"Key": {"FilterRules": tests}}} if tests else entry
 
 
-def _entries(document: Document) -> Iterator[tuple[Document, Kind, str]]:
+def entries(document: Document) -> Iterator[Rule]:
+    """Yield every entry as a rule, whoever wrote it."""
     for name, (kind, arn_field) in _LISTS.items():
         for entry in document.get(name, ()):
-            yield entry, kind, entry[arn_field]
+            yield _rule(entry, kind, entry[arn_field])
 
 
 def _rule(entry: Document, kind: Kind, arn: str) -> Rule:
