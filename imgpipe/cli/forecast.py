@@ -113,6 +113,12 @@ def simulate(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Write a picture (PNG) here.", dir_okay=False)
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Predict a burst that imgpipe load has measured and saved.", dir_okay=False
+        ),
+    ] = None,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
@@ -124,6 +130,9 @@ def simulate(
     from imgpipe.operate.times import duration as seconds
 
     topology, image, price, timing = _figures(file, env, size, price_file, timing_file)
+    if against:
+        _against(topology, timing, against, cores=cores, seed=seed, json=json)
+        return
     scenario = Scenario(
         rate=rate,
         duration_s=seconds(duration),
@@ -155,6 +164,21 @@ def simulate(
         render.print_json(view.simulation_json(report))
     else:
         render.out().print(view.simulation(report, render.out().width))
+
+
+def _against(
+    topology: Topology, timing: Timings, saved: Path, *, cores: int | None, seed: int, json: bool
+) -> None:
+    from imgpipe.cli.views import forecast as view
+    from imgpipe.operate.forecast import against as verb
+
+    told = verb.read(saved)
+    image, scenario, outcome = verb.play(topology, told, timing, cores=cores, seed=seed)
+    compared = list(verb.compare(told, outcome))
+    if json:
+        render.print_json(view.against_json(compared, scenario, image))
+    else:
+        render.out().print(view.against(compared, scenario, image))
 
 
 def _play(topology: Topology, image: Image, timing: Timings, scenario: Scenario) -> Any:

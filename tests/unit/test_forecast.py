@@ -228,3 +228,34 @@ def test_both_commands_print_json_and_a_picture(tmp_path: Path) -> None:
     huge = CliRunner().invoke(build_app(), ["simulate", "--rate", "100000", *common])
     assert json.loads(huge.stdout)["outcome"] is None
     assert json.loads(huge.stdout)["first_limit"]["images_per_s"] < 100_000
+
+
+def test_a_burst_that_was_measured_is_predicted_and_the_error_told(tmp_path: Path) -> None:
+    saved = tmp_path / "run.json"
+    measured = {"p50": 0.2, "p95": 0.4, "p99": 0.5}
+    told = {
+        "kind": "load",
+        "environment": "local",
+        "images": 60,
+        "megabytes": 30.0,
+        "megapixels": 2.0,
+        "uploading_s": 30.0,
+        "images_per_s": 2.0,
+        "seconds_p": {"upload_to_preview": measured, "upload_to_done": measured},
+    }
+    saved.write_text(json.dumps(told))
+    asked = ["simulate", "--against", str(saved), "--cores", "2", "--file", str(PIPELINE), "--json"]
+    found = json.loads(CliRunner().invoke(build_app(), asked).stdout)
+    assert found["scenario"]["cores"] == 2
+    assert found["image"]["bytes"] == 500_000
+    assert found["image"]["width"] * found["image"]["height"] == pytest.approx(2e6, rel=0.01)
+    figures_ = {each["name"]: each for each in found["figures"]}
+    assert len(figures_) == 7
+    for each in figures_.values():
+        assert each["error"] == pytest.approx(
+            (each["predicted"] - each["measured"]) / each["measured"]
+        )
+    assert figures_["images a second"]["predicted"] == pytest.approx(2.0, rel=0.3)
+    saved.write_text("{}")
+    refused = CliRunner().invoke(build_app(), asked)
+    assert "isn't the figures of a burst" in str(refused.exception)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
+    from imgpipe.operate.forecast.against import Compared
     from imgpipe.operate.forecast.ceilings import Ceiling
     from imgpipe.operate.forecast.change import Change
     from imgpipe.operate.forecast.figures import Prices, Timings
@@ -302,4 +303,30 @@ def _outcome_json(report: Simulated, outcome: Outcome) -> dict[str, Any]:
         "sampled_s": outcome.sampled_s,
         "depths": outcome.depths,
         "concurrency": outcome.concurrency,
+    }
+
+
+def against(compared: Sequence[Compared], scenario: Scenario, image: Image) -> Group:
+    """Return the burst as predicted and as measured."""
+    from rich.console import Group
+
+    made = render.table(
+        "", "predicted", "measured", "off by", right=("predicted", "measured", "off by")
+    )
+    for each in compared:
+        off = f"{100 * each.error:+.0f} %"
+        made.add_row(each.name, f"{each.predicted:.2f}", f"{each.measured:.2f}", off)
+    shared = f", on {scenario.cores} processors" if scenario.cores else ""
+    head = (
+        f"[bold]{scenario.images:,} uploads[/] in {scenario.duration_s:.1f} s, "
+        f"{render.size(image.bytes)} each ({image.megapixels:.1f} MP){shared}, seed {scenario.seed}"
+    )
+    return Group(head, "", made)
+
+
+def against_json(compared: Sequence[Compared], scenario: Scenario, image: Image) -> dict[str, Any]:
+    return {
+        "scenario": asdict(scenario),
+        "image": asdict(image),
+        "figures": [{**asdict(each), "error": each.error} for each in compared],
     }

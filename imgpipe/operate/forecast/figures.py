@@ -68,6 +68,8 @@ class Timings(Figures):
     message_wait_ms: float
     table_wait_ms: float
     cold_start_ms: float
+    event_delay_ms: float
+    server_ms: float
 
 
 @cache
@@ -80,6 +82,21 @@ def prices(file: Path | None = None) -> Prices:
 def timings(file: Path | None = None) -> Timings:
     """Return the timings in `file`, or those that come with imgpipe. Raises UsageError."""
     return _read(Timings, "timings.yaml", file)
+
+
+def embedded(timing: Timings) -> Timings:
+    """Return `timing` for the embedded cloud: nothing is far away, but its server works on the same processors."""
+    return timing.model_copy(
+        update={
+            "s3_get_wait_ms": 4.0,
+            "s3_put_wait_ms": 6.0,
+            "message_wait_ms": 4.0,
+            "table_wait_ms": 4.0,
+            "cold_start_ms": 150.0,
+            "event_delay_ms": 30.0,
+            "server_ms": 42.0,
+        }
+    )
 
 
 def _read(kind: type[F], name: str, file: Path | None) -> F:

@@ -35,6 +35,7 @@ WARM_S = 300.0
 """How long an idle execution environment is kept; Lambda doesn't say, this is a cautious guess."""
 LAMBDA_RETRY_S = 60
 """Lambda tries a direct invocation again after a minute, and after two more."""
+SERVER_PIECES = 6
 SPREAD = 0.25
 """Of the logarithm of a service time around its mean."""
 SAMPLES = 240
@@ -155,18 +156,27 @@ class _Run:
     def _upload(self, arrivals: list[float]) -> Process:
         for came_s in arrivals:
             yield self.env.timeout(came_s - self.env.now)
+            if self.cores and self.timings.server_ms:
+                self.env.process(self._serve(self.cores))
             image = Tracked(came_s, set(self.image_functions))
             for name in self.image_functions:
                 self._announce(name, Message(image, name))
             if self.notifier and "uploaded" in self.notifier.settings.notices:
                 self._announce(self.notifier.name, Message(image, "uploaded"))
 
+    def _serve(self, cores: simpy.Resource) -> Process:
+        """Take the embedded cloud's own share of the processors, in pieces: it serves many at once."""
+        for _ in range(SERVER_PIECES):
+            with cores.request() as core:
+                yield core
+                yield self.env.timeout(self.timings.server_ms / 1000 / SERVER_PIECES)
+
     def _announce(self, name: str, message: Message) -> None:
         """Deliver an event: late, perhaps twice."""
         again = self.random.random() < self.scenario.duplicates
         self.outcome.duplicates += int(again)
         for _ in range(1 + again):
-            delay = self.scenario.event_delay_s * self._factor(0.5)
+            delay = self.timings.event_delay_ms / 1000 * self._factor(0.5)
             self.env.process(self._later(delay, name, Message(message.image, message.about)))
 
     def _later(self, delay_s: float, name: str, message: Message) -> Process:

@@ -84,3 +84,17 @@ def marked(data: bytes, number: int) -> bytes:
         comment = b"\xff\xfe" + (len(mark) + 2).to_bytes(2, "big") + mark
         return JPEG_START + comment + data[2:]
     return data + mark
+
+
+def mean_megapixels(pictures: Sequence[tuple[str, bytes]]) -> float | None:
+    """Return the mean of the pictures' sizes in megapixels; None where there is none that opens."""
+    from PIL import Image, UnidentifiedImageError
+
+    found = []
+    for _, data in pictures:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                found.append(image.width * image.height / 1e6)
+        except (UnidentifiedImageError, OSError, ValueError):
+            continue  # what isn't an image is sent all the same: to see it rejected
+    return sum(found) / len(found) if found else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.operate import parallel, rows
 from imgpipe.operate.forecast.simulation import percentiles
+from imgpipe.operate.load import pictures
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.runtime import items
 
@@ -121,8 +122,16 @@ def of(burst: Burst) -> Report:
             "name": burst.plan.name,
             "rate": burst.plan.rate,
             "concurrency": burst.plan.concurrency,
+            "megapixels": pictures.mean_megapixels(burst.plan.pictures),
+            "uploading_s": _uploading_s(burst),
         },
     )
+
+
+def _uploading_s(burst: Burst) -> float:
+    """Return how long it took until the last upload was confirmed."""
+    ends = [upload.sent_at for upload in burst.uploads.values()]
+    return (max(ends) - burst.started_at).total_seconds() if ends else 0.0
 
 
 def _lost(burst: Burst, found: Mapping[str, Row]) -> Iterator[str]:
