@@ -9,7 +9,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("boto3", "cykooz.resizer", "ministack", "moto", "pillow", "pydantic", "typer")
+PACKAGES = ("boto3", "cykooz.resizer", "isal", "ministack", "moto", "pillow", "pydantic", "typer")
 
 
 def describe() -> dict[str, object]:

@@ -159,8 +159,9 @@ class TestLock:
 
     def test_the_fast_resampler_is_for_x86_64_alone(self) -> None:
         chosen = lambda_lock.pins(ROOT / "lambdas" / "images")
-        assert [pin.name for pin in chosen] == ["cykooz-resizer", "pi-heif", "pillow"]
+        assert [pin.name for pin in chosen] == ["cykooz-resizer", "isal", "pi-heif", "pillow"]
         assert [pin.name for pin in lambda_lock.for_machine(chosen, "aarch64")] == [
+            "isal",
             "pi-heif",
             "pillow",
         ]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected
-from imgpipe.runtime.image import counting
+from imgpipe.runtime.image import counting, inflating
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 from imgpipe.runtime.image.structure import declared_size
 
@@ -95,17 +95,27 @@ def _check_canvas(size: Size, limits: Limits) -> None:
 
 def _open_png(data: bytes, limits: Limits) -> Opened:
     try:
-        opened = _read_header("PNG", data, limits)
-        check_memory(opened.im, opened.stored, limits)
-        opened.im.load()
+        opened = _loaded_png(data, limits)
     except ValueError as error:
         if "too large" not in str(error).lower():
             raise
         # Texts or a profile that unpack to gigabytes. The picture may be good: try it without them.
-        opened = _read_header("PNG", png_pixels_only(data), limits)
-        check_memory(opened.im, opened.stored, limits)
-        opened.im.load()
+        opened = _loaded_png(png_pixels_only(data), limits)
     return replace(opened, orientation=_orientation(opened.im))
+
+
+def _loaded_png(data: bytes, limits: Limits) -> Opened:
+    opened = _read_header("PNG", data, limits)
+    check_memory(opened.im, opened.stored, limits)
+    if inflating.AVAILABLE and opened.frames == 1:
+        try:
+            inflating.load(opened.im)
+        except Exception:  # noqa: BLE001 - whether the file is broken, and how, Pillow's own way tells
+            opened = _read_header("PNG", data, limits)
+        else:
+            return opened
+    opened.im.load()
+    return opened
 
 
 def png_pixels_only(data: bytes) -> bytes:

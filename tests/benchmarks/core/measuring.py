@@ -16,6 +16,7 @@ COMPARED = ("ours", "sharp", "sharp_best", "pyvips", "opencv", "pillow")
 LIBRARIES = (
     "pillow",
     "cykooz.resizer",
+    "isal",
     "pi-heif",
     "pyvips-binary",
     "opencv-python-headless",
