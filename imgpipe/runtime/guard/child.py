@@ -25,7 +25,7 @@ def serve(make: Make, line: wire.Line, inbox: int, outbox: int) -> NoReturn:
     the stack that it was forked in belongs to the function, and must not go on here.
     """
     try:
-        fences = Fences.raised()
+        fences = Fences()
         gc.freeze()  # what came with the fork is shared as long as nobody touches it
         while _served(make, fences, line, inbox, outbox):
             pass

@@ -9,7 +9,6 @@ import math
 import os
 import resource
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +22,10 @@ ALARM_S = 2.0
 _FIRST_TO_END = "1000"
 
 
-@dataclass(frozen=True, slots=True)
 class Fences:
-    """What came with the fork, shared with the function: it counts for no image."""
+    """The limits, over what came with the fork: that is shared with the function, and no image's."""
 
-    data_bytes: int
-    resident_bytes: int
-
-    @classmethod
-    def raised(cls) -> Fences:
+    def __init__(self) -> None:
         """Limit this process for good: no core dumps, no large files, the first to end when memory
         runs out.
         """
@@ -44,7 +38,7 @@ class Fences:
         _lower(resource.RLIMIT_FSIZE, MOST_WRITTEN_BYTES)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
-        return cls(*_data_and_resident())
+        self._data_bytes, self._resident_bytes = _data_and_resident()
 
     def allow(self, limits: Limits) -> None:
         """Let this process have an image's memory and, from now on, its time.
@@ -54,7 +48,7 @@ class Fences:
         all cores together: a decoder may have a thread on each. The alarm is for a function that
         was killed: the child that it can't kill any more ends itself.
         """
-        _lower(resource.RLIMIT_DATA, self.data_bytes + limits.memory_bytes)
+        _lower(resource.RLIMIT_DATA, self._data_bytes + limits.memory_bytes)
         used = resource.getrusage(resource.RUSAGE_SELF)
         allowed_s = limits.decode_s * (os.cpu_count() or 1) + 1
         _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + allowed_s))
@@ -66,7 +60,7 @@ class Fences:
 
     def has_grown(self, limits: Limits) -> bool:
         """Say whether this process keeps so much memory that the next image could miss it."""
-        return _data_and_resident()[1] - self.resident_bytes > limits.memory_bytes // 4
+        return _data_and_resident()[1] - self._resident_bytes > limits.memory_bytes // 4
 
 
 def _data_and_resident() -> tuple[int, int]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime.errors import Reason, Rejected, Transient
@@ -30,12 +30,11 @@ def can_fork() -> bool:
     return hasattr(os, "fork")
 
 
-@dataclass(frozen=True, slots=True)
 class Done:
     """What an image came to, and how long the work on it took in the child."""
 
-    made: Mapping[str, Made]
-    ms: float
+    def __init__(self, made: Mapping[str, Made], ms: float) -> None:
+        self.made, self.ms = made, ms
 
 
 class Guard:

@@ -12,7 +12,6 @@ import json
 import os
 import select
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime.made import Made, Picture
@@ -71,12 +70,11 @@ def give_back(file: int) -> None:
         os.ftruncate(file, 0)
 
 
-@dataclass(slots=True)
 class Line:
     """The two ends of a conversation in lines of JSON."""
 
-    reading: int
-    writing: int
+    def __init__(self, reading: int, writing: int) -> None:
+        self.reading, self.writing = reading, writing
 
     def say(self, document: Mapping[str, Any]) -> None:
         """Raises GoneError when nobody listens."""
