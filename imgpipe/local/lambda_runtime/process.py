@@ -198,14 +198,19 @@ class Process:
 
     def resident_mb(self) -> int:
         """Return the memory that it and its children hold now; 0 where the system doesn't say."""
-        return sum(_resident(pid) for pid in _family(self.pid)) // _MIB
+        own, *children = _family(self.pid)
+        return (_resident(own) + sum(_resident(pid) - _shared(pid) for pid in children)) // _MIB
 
     def peak_mb(self) -> int:
-        """Return the most memory that it ever held; 0 where the system doesn't say."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            text = Path(f"/proc/{self.pid}/status").read_bytes()
-            return int(text.partition(b"VmHWM:")[2].split(None, 1)[0]) // 1024
-        return 0
+        """Return the most memory that it and its children ever held; 0 where the system doesn't say.
+
+        As if all had done so at once, but the libraries that a child shares with it count once.
+        """
+        own, *children = _family(self.pid)
+        peak_kb = _told_kb(own, b"VmHWM") + sum(
+            max(0, _told_kb(pid, b"VmHWM") - _told_kb(pid, b"RssFile")) for pid in children
+        )
+        return peak_kb // 1024
 
 
 def end_orphans(scratch: Path) -> None:
@@ -221,8 +226,24 @@ def end_orphans(scratch: Path) -> None:
 
 
 def _resident(pid: int) -> int:
+    return _pages(pid, 1) * _PAGE
+
+
+def _shared(pid: int) -> int:
+    """Return what of its memory are files, such as libraries, which its parent holds too."""
+    return _pages(pid, 2) * _PAGE
+
+
+def _pages(pid: int, column: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[column])
+    return 0
+
+
+def _told_kb(pid: int, name: bytes) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path(f"/proc/{pid}/status").read_bytes()
+        return int(text.partition(name + b":")[2].split(None, 1)[0])
     return 0
 
 

@@ -122,6 +122,15 @@ def test_more_memory_than_the_function_has_kills(workshop: Workshop, seconds: in
     assert not environment.is_alive()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory")
+def test_the_memory_of_children_counts(workshop: Workshop) -> None:
+    environment = workshop.environment(workshop.function("hold_in_child", memory_mb=512))
+    outcome = environment.invoke(call({"mb": 100}))
+
+    assert not outcome.error_type
+    assert 100 < outcome.memory_mb < 300
+
+
 @pytest.mark.parametrize("status", [0, 3])
 def test_an_exit_is_an_error_that_names_its_status(workshop: Workshop, status: int) -> None:
     environment = workshop.environment(workshop.function("leave"))
