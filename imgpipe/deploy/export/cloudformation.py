@@ -324,6 +324,7 @@ class _Maker:
 
     def _async_invoke(self, one: r.AsyncInvoke) -> Properties:
         worked = {"OnSuccess": {"Destination": one.on_success}} if one.on_success else {}
+        worked = {"OnSuccess": {"Destination": one.on_success}} if one.on_success else {}
         return {
             "FunctionName": one.function,
             "Qualifier": "$LATEST",
@@ -353,6 +354,7 @@ class _Maker:
             "BatchSize": one.batch,
             "MaximumBatchingWindowInSeconds": one.window_s,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "Enabled": one.enabled,
             **(limit if one.max_concurrency else {}),
             "Tags": self._tags,
         }

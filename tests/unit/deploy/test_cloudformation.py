@@ -6,16 +6,19 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imgpipe.deploy import graph, spec, steps
+from imgpipe.deploy import graph, spec, steps, templates
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import cloudformation
 from imgpipe.deploy.graph import Graph
 from tests.photos import ROOT
+from tests.providers.samples import EVERYTHING, SAMPLES
 from tests.unit.deploy.declared import SMALLEST, declare
 
 WHERE = {"account": cloudformation.ACCOUNT, "region": cloudformation.REGION}
@@ -53,30 +56,34 @@ def linted(folder: Path) -> list[dict[str, Any]]:
     return said
 
 
-PIPELINES = {
-    "studio": studio,
-    "smallest": lambda: symbolic(declare(SMALLEST + PROD, "prod")),
-    "straight to a queue": lambda: delivered("queue", "queue"),
-    "straight to a function": lambda: delivered("function", "function"),
-    "by EventBridge": lambda: delivered("eventbridge", "queue"),
-    "suffixes, queue and text messages": lambda: symbolic(
-        declare(
-            SMALLEST
-            + "  slow: {via: queue, variants: {big: {width: 3000}}, lambda: {reserved: 3, window: 5s}}\n"
-            + "uploads: {suffixes: [jpg, png]}\n"
-            + 'notify: {completed: {sms: ["+447123456123"], email: [a@b.photo]}}\n'
-            + PROD,
-            "prod",
-        )
-    ),
-}
+def template(name: str) -> Graph:
+    """Return the graph of a pipeline that comes with imgpipe."""
+    return symbolic(spec.load(templates.find(name).file, "local"))
+
+
+SUFFIXES = (
+    SMALLEST
+    + "  slow: {via: queue, variants: {big: {width: 3000}}, lambda: {reserved: 3, window: 5s}}\n"
+    + "uploads: {suffixes: [jpg, png]}\n"
+    + 'notify: {completed: {sms: ["+447911123456"], email: [a@b.photo]}}\n'
+    + PROD
+)
+
+
+def pipelines() -> Iterator[tuple[str, Graph]]:
+    for known in templates.every():
+        yield known.name, template(known.name)
+    yield "straight to a queue", delivered("queue", "queue")
+    yield "straight to a function", delivered("function", "function")
+    yield "by EventBridge", delivered("eventbridge", "queue")
+    yield "suffixes, queue and text messages", symbolic(declare(SUFFIXES, "prod"))
 
 
 @pytest.mark.capability("S3-4")
 @pytest.mark.slow
 def test_cfn_lint_finds_nothing_but_what_is_broken_on_purpose(tmp_path: Path) -> None:
-    for name, graph_of in PIPELINES.items():
-        (tmp_path / f"{name}.json").write_text(cloudformation.text(graph_of(), "v1"))
+    for name, graph_of in pipelines():
+        (tmp_path / f"{name}.json").write_text(cloudformation.text(graph_of, "v1"))
     broken = made(studio())
     broken["Resources"]["QueueEnhance"]["Properties"]["VisibilityTimeout"] = "for long"
     (tmp_path / "broken.json").write_text(json.dumps(broken))
@@ -129,3 +136,26 @@ def test_a_text_of_ours_that_looks_like_a_parameter_stays_a_text() -> None:
     substituted = cloudformation._substituted("${AWS::Region}/${name}")
     assert substituted == {"Fn::Sub": "${AWS::Region}/${!name}"}
     assert cloudformation._substituted("${name}") == "${name}"
+
+
+def _changes() -> Iterator[tuple[r.Resource, r.Resource]]:
+    for sample in SAMPLES:
+        for changed in sample.changed:
+            yield sample.wanted, changed
+
+
+def test_no_setting_of_a_resource_is_left_out() -> None:
+    """What a provider would change on AWS also changes the template."""
+    for before, after in _changes():
+        if isinstance(before, r.Permission):  # its statement's account can't be another's
+            continue
+        one, two = (
+            cloudformation.template(_with(studio(), change), "v1") for change in (before, after)
+        )
+        assert one != two, (before, after)
+
+
+def _with(of: Graph, resource: r.Resource) -> Graph:
+    """Return `of` with `resource` and the samples that it refers to."""
+    kept = {**EVERYTHING, resource.key: resource}
+    return replace(of, resources=kept)
