@@ -28,7 +28,7 @@ As = Annotated[Format, typer.Option("--format", help="How to draw it.")]
 
 def register(app: typer.Typer) -> None:
     export = typer.Typer(help="Write the pipeline in another form.", no_args_is_help=True)
-    for command in (graph, cloudformation):
+    for command in (graph, cloudformation, ci):
         export.command()(command)
     app.add_typer(export, name="export", rich_help_panel=PANEL)
 
@@ -69,6 +69,29 @@ def cloudformation(
             "given inline, CloudFormation takes 51.2 kB",
             soft_wrap=True,
         )
+
+
+class Service(StrEnum):
+    azure = "azure"
+    github = "github"
+
+
+def ci(
+    service: Annotated[
+        Service, typer.Option("--for", help="Whose pipeline to write.", show_default=False)
+    ],
+    file: options.File = options.PIPELINE_FILE,
+    env: options.Env = options.LOCAL,
+    out: Out = None,
+) -> None:
+    """Write a CI pipeline that tests, plans as a comment on the change, packages and deploys, with a way back.
+
+    Its first lines say where to save it and what it needs.
+    """
+    from imgpipe.deploy import spec
+    from imgpipe.deploy.export import ci as pipelines
+
+    _write(pipelines.text(spec.load(file, env), env, pipelines.Service(service)), out)
 
 
 def _write(made: str, out: Path | None) -> None:
