@@ -1,7 +1,8 @@
-"""`why`: what became of one image."""
+"""`why`, `audit`: what became of one image, and whether something became of every one."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,10 @@ from imgpipe import errors
 from imgpipe.cli import options, render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.operate.audit.law import Finding
+    from imgpipe.operate.audit.walk import Tally
     from imgpipe.operate.project import Project
 
 PANEL = "Watch and mend"
@@ -18,6 +23,7 @@ PANEL = "Watch and mend"
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(why)
+    app.command(rich_help_panel=PANEL)(audit)
 
 
 def why(
@@ -46,6 +52,105 @@ def why(
         words.put(*page(story))
     if not story.well:
         raise typer.Exit(errors.PENDING)
+
+
+def audit(
+    below: Annotated[
+        str, typer.Argument(metavar="[PREFIX]", help="Only keys that begin so; all otherwise.")
+    ] = "",
+    heal: Annotated[
+        bool, typer.Option("--heal", help="Mend what is found: send again just what is missing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --heal: say what would be done; do nothing.")
+    ] = False,
+    grace: Annotated[
+        str, typer.Option(help="How long an image may be on its way before that is a finding.")
+    ] = "15m",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted audit stopped.")
+    ] = False,
+    yes: options.Yes = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Prove that every version of every upload has its one status; name what is missing, stale or left over.
+
+    Reads the buckets in order beside the table, a batch at a time. Exits 3 on findings that were not healed.
+    """
+    from datetime import timedelta
+
+    from imgpipe.operate.audit import walk
+    from imgpipe.operate.times import duration
+
+    patience = timedelta(seconds=duration(grace))
+    project = _open(file, env)
+    if heal and not dry_run and not yes:
+        confirm("Send again what is missing, and mend what is stale or left over?")
+    tally = walk.begin(project, below, resume=resume)
+    found = walk.walk(project, tally, patience, healing=heal and not dry_run)
+    healed = _audited(project, found, tally, acts=heal and not dry_run, plans=heal, json=json)
+    if tally.findings.total() > healed:
+        raise typer.Exit(errors.PENDING)
+
+
+def _audited(
+    project: Project,
+    found: Iterator[Finding],
+    tally: Tally,
+    *,
+    acts: bool,
+    plans: bool,
+    json: bool,
+) -> int:
+    """Show each finding as it comes, mend it if asked to, and sum up; return how many were mended."""
+    from imgpipe.cli.views import audit as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.audit.remedy import heal, remedy
+
+    document = view.Document() if json else None
+    healed, ended = 0, False
+    try:
+        for finding in found:
+            cure = remedy(project.graph, finding)
+            mended = acts and bool(cure.calls)
+            if mended:
+                heal(project, cure)
+                healed += 1
+            done = cure.words if plans else ""
+            if document:
+                document.add(view.finding_json(finding, done, healed=mended))
+            else:
+                words.line(view.line(finding, done))
+        ended = True
+    finally:
+        if document:
+            document.end(tally, healed=healed, ended=ended)
+        elif not ended:
+            render.err().print("[cyan]next:[/] imgpipe audit --resume")
+    if not document:
+        words.put(*view.summary(tally))
+        _after(tally, healed, planned=plans and not acts)
+    return healed
+
+
+def _after(tally: Tally, healed: int, *, planned: bool) -> None:
+    if healed:
+        render.err().print(f"{healed:,} healed")
+        render.err().print("[cyan]next:[/] imgpipe audit, once that is through")
+    elif tally.findings.total():
+        more = "" if planned else " --dry-run"
+        render.err().print(f"[cyan]next:[/] imgpipe audit --heal{more}")
+
+
+def confirm(question: str) -> None:
+    """Ask on a terminal; elsewhere, ask for --yes. Raises Abort on a no."""
+    if not sys.stdin.isatty():
+        raise errors.UsageError(
+            "this needs an answer", "there is no terminal to ask on", hint="add --yes"
+        )
+    typer.confirm(question, abort=True, err=True)
 
 
 def _open(file: Path, env: str) -> Project:

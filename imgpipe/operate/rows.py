@@ -71,11 +71,16 @@ def by_status(
     return islice(chosen, limit)
 
 
-def count(project: Project, status: str, max_pages: int) -> tuple[int, bool]:
-    """Return how many rows have `status`, and whether that is all: counting stops after `max_pages` a shard."""
+def count(
+    project: Project, status: str, max_pages: int, *, until: datetime | None = None
+) -> tuple[int, bool]:
+    """Return how many rows have `status`, of those uploaded `until` then, and whether that is all: counting stops
+    after `max_pages` a shard.
+    """
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     calls = [
-        partial(_count, dynamodb, table, f"{status}#{shard}", max_pages) for shard in range(SHARDS)
+        partial(_count, dynamodb, table, f"{status}#{shard}", max_pages, until)
+        for shard in range(SHARDS)
     ]
     counted = [call() for call in calls]
     return sum(number for number, _ in counted), all(complete for _, complete in counted)
@@ -136,8 +141,10 @@ def _rest_of(dynamodb: Any, query: Mapping[str, Any], page: Mapping[str, Any]) -
         page = _page(dynamodb, {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]})
 
 
-def _count(dynamodb: Any, table: str, shard: str, max_pages: int) -> tuple[int, bool]:
-    query = {**_query(table, shard, None, None), "Select": "COUNT"}
+def _count(
+    dynamodb: Any, table: str, shard: str, max_pages: int, until: datetime | None
+) -> tuple[int, bool]:
+    query = {**_query(table, shard, None, until), "Select": "COUNT"}
     del query["ScanIndexForward"]
     total = 0
     for _ in range(max_pages):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgpipe.deploy.names import CREATED_TOPIC, NOTIFIER, REMOVED_TOPIC, RESULTS, WRITER
-from imgpipe.deploy.resources import Key, Mapping, Notification, Permission, Subscription
-from imgpipe.operate import images
+from imgpipe.deploy.names import RESULTS, WRITER
+from imgpipe.deploy.resources import EventRule, Key, Mapping, Notification, Permission, Subscription
+from imgpipe.operate import branches, images
 from imgpipe.operate.dlq.letters import Letter
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.runtime.errors import WORDS, Reason
@@ -83,11 +83,8 @@ class _Way:
         self.graph, self.facts = graph, facts
         self.short = images.short(graph.prefix, facts.key)
         self.removed = facts.subject is None or facts.subject.marker
-        self.topic = REMOVED_TOPIC if self.removed else CREATED_TOPIC
-        wanted = graph.topics.get(self.topic)
-        self.branches = [
-            it for it in graph.branches if wanted and it.topic == wanted and it.name != NOTIFIER
-        ]
+        wanted = branches.tidiers(graph) if self.removed else branches.creators(graph)
+        self.branches = [it for it in wanted if branches.steps_for(it, facts.key)]
         self.row_view = facts.row_of_subject
         self.heal: tuple[Command, ...] = (("imgpipe", "audit", self.short, "--heal"),)
         self.mend: tuple[Command, ...] = (("imgpipe", "up"), *self.heal)
@@ -135,7 +132,7 @@ class _Way:
 
     def event(self) -> Hop:
         """The event leaves no trace of its own: whoever heard of it proves it."""
-        name = f"S3 to topic {self.topic}"
+        name = "S3"
         heard = [attempt.run.function for attempt in self._of_branches()]
         heard += [letter.branch or letter.queue for letter in self.facts.letters]
         if heard or self.row_view:
@@ -164,8 +161,10 @@ class _Way:
         return self._broken("event", name, "nobody heard of it", reason, self.heal)
 
     def _event_keys(self) -> Iterator[Key]:
-        yield Key("topic", self.graph.topics[self.topic])
-        yield Key("notification", self.graph.uploads_bucket)
+        """Yield what brings S3's events to the branches, whichever way `deliver` names."""
+        yield from (it.key for it in self.graph.of(Notification))
+        yield from (it.key for it in self.graph.of(EventRule))
+        yield from (Key("topic", it.topic) for it in self.branches if it.topic)
 
     def _unmatched(self) -> str:
         """Return why no rule of the bucket's notification is about this key."""
@@ -173,7 +172,7 @@ class _Way:
             rule
             for each in self.graph.of(Notification)
             for rule in each.rules
-            if rule.target.name == self.graph.topics.get(self.topic)
+            if any("Removed" in event for event in rule.events) == self.removed
         ]
         key = self.facts.key
         if not rules or any(key.startswith(it.prefix) and key.endswith(it.suffix) for it in rules):
@@ -436,7 +435,8 @@ class _Way:
         return {name: known[name] for name in branch.steps if known.get(name)}
 
     def _expected(self) -> list[str]:
-        return [step for branch in self.branches for step in branch.steps]
+        key = self.facts.key
+        return [step for it in self.branches for step in branches.steps_for(it, key)]
 
     def _results_said(self) -> dict[str, datetime]:
         """Map each step to when it said that it is done or rejected, in its log."""
@@ -448,7 +448,7 @@ class _Way:
         }
 
     def _deliverer(self, branch: Branch) -> str:
-        return f"topic {self.topic}" if branch.topic else "nobody"
+        return "the topic" if branch.topic else "S3"
 
     def _undelivered(self, branch: Branch) -> str:
         """Return what keeps the topic from reaching the branch."""

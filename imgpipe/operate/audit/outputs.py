@@ -1,0 +1,114 @@
+"""The variants bucket beside the rows, both in the order of their keys, a page of each at a time.
+
+An output's name begins with its upload's, so both lists run alike, but not quite: `a` comes before `a-b.jpg`, and
+`a.<version>.jpg` after `a-b.<version>.jpg`. What doesn't match where it should is only a suspicion, and each is
+asked about by itself before it is called missing or orphaned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cloud import error_code
+from imgpipe.deploy.names import OPERATIONS
+from imgpipe.operate import rows
+
+if TYPE_CHECKING:
+    from imgpipe.operate.project import Project
+
+_NAME = re.compile(r"^[^/]+/(.*)\.[0-9a-f]{12}\.[a-z0-9]+$", re.DOTALL)
+_GONE = frozenset({"404", "NoSuchKey", "NotFound"})
+_ALIKE = 1000
+"""Keys that begin like an output's upload, looked at before the output is called an orphan."""
+
+_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "tif", "tiff", "heic", "heif", "avif", "bmp")
+"""Of uploads that the bucket holds no version of any more, and whose rows may still name their outputs."""
+
+
+@dataclass(slots=True)
+class Folder:
+    """One variant's outputs, listed onwards from `at`."""
+
+    project: Project
+    name: str
+    at: str = ""
+    _page: list[tuple[str, datetime]] = field(default_factory=list)
+    _ended: bool = False
+
+    def until(self, last: str | None) -> Iterator[tuple[str, datetime]]:
+        """Yield the outputs up to `last`; to the end when it is None."""
+        while True:
+            while self._page:
+                if last is not None and self._page[0][0] > last:
+                    return
+                key, when = self._page.pop(0)
+                self.at = key
+                yield key, when
+            if self._ended:
+                return
+            self._more()
+
+    def _more(self) -> None:
+        start = {"StartAfter": self.at} if self.at else {}
+        answer = self.project.cloud.client("s3").list_objects_v2(
+            Bucket=self.project.graph.variants_bucket, Prefix=f"{self.name}/", **start
+        )
+        found = answer.get("Contents", [])
+        self._page = [(it["Key"], it["LastModified"]) for it in found]
+        self._ended = not answer.get("IsTruncated")
+
+
+def folders(project: Project, at: Mapping[str, str]) -> list[Folder]:
+    """Return the folders of the variants bucket but our own, each from where it was left."""
+    pages = project.cloud.client("s3").get_paginator("list_objects_v2")
+    found = [
+        it["Prefix"].rstrip("/")
+        for page in pages.paginate(Bucket=project.graph.variants_bucket, Delimiter="/")
+        for it in page.get("CommonPrefixes", [])
+    ]
+    return [Folder(project, name, at.get(name, "")) for name in found if name != OPERATIONS]
+
+
+def is_there(project: Project, key: str) -> bool:
+    s3 = project.cloud.client("s3")
+    try:
+        s3.head_object(Bucket=project.graph.variants_bucket, Key=key)
+    except s3.exceptions.ClientError as error:
+        if error_code(error) in _GONE:
+            return False
+        raise
+    return True
+
+
+def is_orphan(project: Project, output: str) -> bool:
+    """Say whether no row names this output. What isn't named as outputs are is not ours to judge."""
+    named = _NAME.match(output)
+    if named is None:
+        return False
+    begin = f"{project.graph.prefix}{named[1]}"
+    answer = project.cloud.client("s3").list_object_versions(
+        Bucket=project.graph.uploads_bucket, Prefix=begin, MaxKeys=_ALIKE
+    )
+    listed = {it["Key"] for name in ("Versions", "DeleteMarkers") for it in answer.get(name, [])}
+    guesses = {begin, *(f"{begin}.{it}" for ending in _ENDINGS for it in (ending, ending.upper()))}
+    known = rows.by_keys(project, listed | guesses, consistent=True)
+    return not any(output in outputs_of(row) for row in known.values())
+
+
+def outputs_of(row: Mapping[str, Any]) -> set[str]:
+    return {made["key"] for made in row["outputs"].values()}
+
+
+def unclaimed(
+    folder: Folder, last: str | None, named: Collection[str], seen: set[str]
+) -> Iterator[tuple[str, datetime]]:
+    """Yield the outputs up to `last` that none of the rows at hand names; note the others in `seen`."""
+    for key, when in folder.until(last):
+        if key in named:
+            seen.add(key)
+        else:
+            yield key, when

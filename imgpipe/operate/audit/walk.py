@@ -1,0 +1,347 @@
+"""The uploads bucket from beginning to end, in batches: versions beside rows, dead letters and outputs.
+
+Memory holds one batch, a page of each folder of the variants bucket, and a line a dead letter, however large the bucket
+is. After each batch the place is noted under `ops/`, so that an audit that was interrupted goes on, also elsewhere.
+
+Rows whose key has no version left at all don't show in the bucket's list. They are looked for only when the table
+counts more live rows than were met: that needs a question an image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cloud import error_code, explain
+from imgpipe.deploy.names import RESULTS
+from imgpipe.operate import branches, images, ops, parallel, rows
+from imgpipe.operate.audit import claims, outputs
+from imgpipe.operate.audit import law as laws
+from imgpipe.operate.audit.law import Finding, Law, Upload
+from imgpipe.operate.dlq import find, queues
+from imgpipe.operate.dlq.letters import Letter, decode
+from imgpipe.operate.times import from_iso, iso
+from imgpipe.operate.why.ask import list_versions, version_of
+from imgpipe.runtime.row import SK_IMAGE, from_item
+
+if TYPE_CHECKING:
+    from imgpipe.operate.project import Project
+
+BATCH = 500
+"""Keys that are compared at a time."""
+WORKERS = 16
+ALL_PAGES = 1_000_000
+_LIVE = ("done", "rejected", "failed", "in_flight")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an audit has met so far, and where it is. It is what the checkpoint keeps."""
+
+    prefix: str
+    after: str = ""  # the last key that was judged
+    folders: dict[str, str] = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)
+    versions: int = 0
+    rows: int = 0  # live ones that were met, of uploads from before it began
+    table: int | None = None  # live ones that the table counted when it began
+    started: str = ""
+    whole: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "prefix": self.prefix,
+            "after": self.after,
+            "folders": self.folders,
+            "statuses": dict(self.statuses),
+            "findings": dict(self.findings),
+            "versions": self.versions,
+            "rows": self.rows,
+            "table": self.table,
+            "started": self.started,
+            "whole": self.whole,
+        }
+
+    @classmethod
+    def loads(cls, note: dict[str, Any]) -> Tally:
+        counted = {name: Counter(note[name]) for name in ("statuses", "findings")}
+        return cls(**{**note, **counted})
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every version was given one status."""
+        return sum(self.statuses.values()) == self.versions
+
+
+def note_name(prefix: str) -> str:
+    return f"audit/{hashlib.sha256(prefix.encode()).hexdigest()[:12]}.json"
+
+
+def begin(project: Project, below: str, *, resume: bool) -> Tally:
+    """Return a new tally, or with `resume` the one of an audit that was interrupted, if there is one."""
+    prefix = images.listing_prefix(project.graph.prefix, below)
+    noted = ops.read(project, note_name(prefix)) if resume else None
+    if noted:
+        return Tally.loads(noted)
+    return Tally(prefix=prefix, started=iso(datetime.now(UTC)), whole=not below)
+
+
+def walk(
+    project: Project, tally: Tally, grace: timedelta, *, healing: bool = False
+) -> Iterator[Finding]:
+    """Yield what is wrong as it is found; keep `tally` up to date. A finding is the caller's once it is yielded:
+    the place behind it is noted only when the next batch begins.
+
+    Which queues hold messages is asked with each batch; but only once when `healing`, which fills them.
+    """
+    s3 = project.cloud.client("s3")
+    try:
+        yield from _walk(project, tally, grace, _busy(project) if healing else None)
+    except s3.exceptions.ClientError as error:
+        raise explain(error, f"bucket {project.graph.uploads_bucket}") from error
+
+
+def _walk(
+    project: Project, tally: Tally, grace: timedelta, busy: frozenset[str] | None
+) -> Iterator[Finding]:
+    if tally.whole and tally.table is None:
+        tally.table = _live(project, from_iso(tally.started))
+    letters = _letters(project)
+    folders = outputs.folders(project, tally.folders) if tally.whole else []
+    for batch in _batches(_uploads(project, tally.prefix, tally.after)):
+        law = law_of(project, grace, busy)
+        yield from _counted(tally, _of_batch(project, tally, law, batch, letters, folders))
+        tally.after = batch[-1].key
+        tally.folders = {folder.name: folder.at for folder in folders}
+        ops.write(project, note_name(tally.prefix), tally.as_json())
+    law = law_of(project, grace, busy)
+    for folder in folders:
+        rest = outputs.unclaimed(folder, None, (), set())
+        yield from _counted(tally, _orphans(project, law, rest))
+    yield from _counted(tally, _strays(project, tally, law))
+    ops.remove(project, note_name(tally.prefix))
+
+
+def _counted(tally: Tally, findings: Iterator[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        tally.findings[finding.kind] += 1
+        yield finding
+
+
+def law_of(project: Project, grace: timedelta, busy: frozenset[str] | None = None) -> Law:
+    """Return what the pipeline expects now, and for which steps messages wait, unless `busy` says so."""
+    creators = branches.creators(project.graph)
+    settings = [branches.settings_of(branch) for branch in creators]
+    return Law(
+        steps=tuple(step for branch in creators for step in branch.steps),
+        matches={step: rule for told in settings for step, rule in told.matches.items()},
+        variants={
+            variant: step
+            for told in settings
+            for step, chosen in told.steps.items()
+            for variant in (chosen.get("variants") or {step: {}})
+        },
+        now=datetime.now(UTC),
+        grace=grace,
+        busy=_busy(project) if busy is None else busy,
+        tidies=bool(branches.tidiers(project.graph)),
+    )
+
+
+def _busy(project: Project) -> frozenset[str]:
+    """Return the steps that messages wait for; `results` and `removed` for the writer's and tidy's."""
+    sqs, graph = project.cloud.client("sqs"), project.graph
+    found: set[str] = set()
+    for branch in graph.branches:
+        if branch.queue is None or not _depth(sqs, graph.place.queue_url(branch.queue)):
+            continue
+        if branch.queue == graph.queues[RESULTS]:
+            found.add("results")
+        elif branch in branches.tidiers(graph):
+            found.add("removed")
+        found.update(branch.steps)
+    return frozenset(found)
+
+
+def _depth(sqs: Any, url: str) -> int:
+    wanted = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+    return sum(int(answer["Attributes"][name]) for name in wanted)
+
+
+def _letters(project: Project) -> dict[str, list[Letter]]:
+    """Map keys to the dead letters about them, whose bodies aren't kept."""
+    sqs = project.cloud.client("sqs")
+    found: dict[str, list[Letter]] = {}
+    for home in queues.homes(project.graph):
+        receipts: dict[str, str] = {}
+        expected = find.waiting(sqs, home.url)
+        if not expected:
+            continue
+        try:
+            for message in find.receive_all(sqs, home.url, expected, receipts):
+                letter = decode(home, message)
+                if letter.key:
+                    found.setdefault(letter.key, []).append(letter)
+        finally:
+            find.release(sqs, home.url, receipts.values())
+    return found
+
+
+def _uploads(project: Project, prefix: str, after: str) -> Iterator[Upload]:
+    """Yield each key below `prefix` with its latest version, in order. S3 lists the latest of a key first."""
+    pages = project.cloud.client("s3").get_paginator("list_object_versions")
+    start = {"KeyMarker": after} if after else {}
+    latest: dict[str, Any] | None = None
+    older = 0
+    for page in pages.paginate(Bucket=project.graph.uploads_bucket, Prefix=prefix, **start):
+        listed = [(it["Key"], it["IsLatest"], it, False) for it in page.get("Versions", [])]
+        listed += [(it["Key"], it["IsLatest"], it, True) for it in page.get("DeleteMarkers", [])]
+        for key, is_latest, it, marker in sorted(
+            listed, key=lambda each: (each[0].encode(), not each[1])
+        ):
+            if latest and latest["it"]["Key"] != key:
+                yield _upload(latest, older)
+                latest, older = None, 0
+            if is_latest:
+                latest = {"it": it, "marker": marker}
+            elif not marker:
+                older += 1
+    if latest:
+        yield _upload(latest, older)
+
+
+def _upload(latest: dict[str, Any], older: int) -> Upload:
+    version = version_of(latest["it"], marker=latest["marker"])
+    return Upload(key=latest["it"]["Key"], latest=version, older=older)
+
+
+def _batches(uploads: Iterator[Upload]) -> Iterator[list[Upload]]:
+    batch: list[Upload] = []
+    for upload in uploads:
+        if upload.key.endswith("/") and not upload.latest.size:
+            continue  # what S3's console makes of a new folder
+        batch.append(upload)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _of_batch(
+    project: Project,
+    tally: Tally,
+    law: Law,
+    batch: list[Upload],
+    letters: dict[str, list[Letter]],
+    folders: list[outputs.Folder],
+) -> Iterator[Finding]:
+    known = rows.by_keys(project, [upload.key for upload in batch], consistent=True)
+    for upload in batch:
+        row = known.get(upload.key)
+        about = tuple(
+            it for it in letters.get(upload.key, ()) if it.version_id in (None, upload.latest.id)
+        )
+        status, finding = laws.judge(law, upload, row, about)
+        _count(tally, upload, status, row)
+        if finding:
+            yield finding
+    yield from _unmade(project, law, batch, known, folders)
+    yield from claims.unsent(project, law, known)
+
+
+def _count(tally: Tally, upload: Upload, status: str, row: dict[str, Any] | None) -> None:
+    marker = upload.latest.marker
+    tally.versions += upload.older + (not marker)
+    tally.statuses["removed" if marker else "superseded"] += upload.older
+    if not marker:
+        tally.statuses[status] += 1
+    if row is not None and row["status"] in _LIVE:
+        tally.rows += row["uploaded_at"] <= tally.started
+
+
+def _unmade(
+    project: Project,
+    law: Law,
+    batch: list[Upload],
+    known: dict[str, dict[str, Any]],
+    folders: list[outputs.Folder],
+) -> Iterator[Finding]:
+    """Compare what the rows name with what there is, and ask again about what doesn't match."""
+    named = {key: outputs.outputs_of(row) for key, row in known.items()}
+    every = {output for some in named.values() for output in some}
+    seen: set[str] = set()
+    for folder in folders:
+        mine = {output for output in every if output.startswith(f"{folder.name}/")}
+        relative = batch[-1].key.removeprefix(project.graph.prefix)
+        last = max({*mine, f"{folder.name}/{relative}"})
+        yield from _orphans(project, law, outputs.unclaimed(folder, last, mine, seen))
+    suspects = sorted(every - seen)
+    checked = parallel.stream(lambda key: (key, outputs.is_there(project, key)), suspects, WORKERS)
+    lost = {key for key, there in checked if not there}
+    for upload in batch:
+        gone = tuple(sorted(named.get(upload.key, set()) & lost))
+        row = known.get(upload.key)
+        if gone and row and row["status"] != "removed" and not upload.latest.marker:
+            yield laws.unmade(law, upload, row, gone)
+
+
+def _orphans(
+    project: Project, law: Law, suspects: Iterator[tuple[str, datetime]]
+) -> Iterator[Finding]:
+    """Yield the outputs that no row names. A young one's row may be on its way, as may its deletion."""
+    for key, when in suspects:
+        if law.old(when) and "removed" not in law.busy and outputs.is_orphan(project, key):
+            yield Finding(kind="orphan", key=key, why="no row names it", outputs=(key,))
+
+
+def _live(project: Project, until: datetime | None) -> int:
+    counts = [rows.count(project, status, ALL_PAGES, until=until)[0] for status in _LIVE]
+    return sum(counts)
+
+
+def _strays(project: Project, tally: Tally, law: Law) -> Iterator[Finding]:
+    """Yield the rows of keys that have no version left, if the table counts more rows than were met."""
+    if not tally.whole or not law.tidies:
+        return
+    if tally.table is not None and tally.table <= tally.rows:
+        return
+    dynamodb = project.cloud.client("dynamodb")
+    pages = dynamodb.get_paginator("scan").paginate(
+        TableName=project.graph.table,
+        FilterExpression="sk = :image",
+        ExpressionAttributeValues={":image": {"S": SK_IMAGE}},
+    )
+    for page in pages:
+        live = [row for row in map(from_item, page["Items"]) if row["status"] in _LIVE]
+        for row, gone in parallel.stream(partial(_without_upload, project), live, WORKERS):
+            if gone and "removed" not in law.busy and "results" not in law.busy:
+                yield Finding(
+                    kind="stale",
+                    key=row["key"],
+                    version_id=row["version_id"],
+                    why=f"its row says {row['status']}, and the bucket holds no version of it",
+                    sequencer=row["sequencer"],
+                )
+
+
+def _without_upload(project: Project, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    s3 = project.cloud.client("s3")
+    try:
+        s3.head_object(Bucket=project.graph.uploads_bucket, Key=row["key"])
+    except s3.exceptions.ClientError as error:
+        if error_code(error) in {"404", "NoSuchKey", "405"}:
+            return row, not list_versions(project, row["key"])
+        raise
+    return row, False

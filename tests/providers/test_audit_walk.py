@@ -1,0 +1,55 @@
+"""A long audit, interrupted: it goes on where it stopped, says each thing once, and balances."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+
+import pytest
+
+from imgpipe.operate import ops
+from imgpipe.operate.audit import walk
+from imgpipe.operate.project import Project
+from tests.studio import create_buckets, create_queues, create_table, studio
+
+KEYS = 2 * walk.BATCH + 10
+"""Three batches."""
+
+
+@pytest.fixture
+def project(clients: object) -> Project:
+    """The studio on moto, with uploads that nobody heard of."""
+    made = studio()
+    create_buckets(made)
+    create_queues(made)
+    create_table(made)
+    s3 = made.cloud.client("s3")
+    for number in range(KEYS):
+        key = f"incoming/{number:05}.txt"
+        s3.put_object(Bucket=made.graph.uploads_bucket, Key=key, Body=b"x")
+    return made
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(project: Project) -> None:
+    whole = _audit(project, resume=False)
+    assert len(whole) == KEYS
+
+    tally = walk.begin(project, "", resume=False)
+    running = walk.walk(project, tally, timedelta(0))
+    first = [finding.key for finding in islice(running, walk.BATCH + 5)]
+    running.close()  # type: ignore[attr-defined]
+    noted = ops.read(project, walk.note_name("incoming/"))
+    assert noted is not None
+    assert noted["after"] == first[walk.BATCH - 1]
+
+    rest = _audit(project, resume=True)
+    assert first[: walk.BATCH] + rest == whole
+    assert ops.read(project, walk.note_name("incoming/")) is None
+
+
+def _audit(project: Project, *, resume: bool) -> list[str]:
+    tally = walk.begin(project, "", resume=resume)
+    found = [finding.key for finding in walk.walk(project, tally, timedelta(0))]
+    assert tally.balanced
+    assert tally.versions == tally.statuses["none"] == KEYS
+    return found
