@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgpipe.operate.audit.law import (
@@ -49,12 +50,14 @@ def row(**changes: Any) -> dict[str, Any]:
     return view(merge(None, result(KEY, **wanted))[0])
 
 
+@cache
 def letter(queue: str = "enhance-dlq") -> Letter:
     home = next(home for home in queues.homes(studio_graph()) if home.name == queue)
     body = '{"key": "incoming/a b.jpg", "version_id": "v1"}'
     return decode(home, {"MessageId": "id", "Body": body, "Attributes": {"SentTimestamp": "0"}})
 
 
+@settings(deadline=None)
 @given(
     marker=st.booleans(),
     status=st.sampled_from([None, "done", "rejected", "failed", "retrying"]),
