@@ -295,6 +295,8 @@ def _code(error: Exception) -> str:
 
 
 _shared: list[AwsStore] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_shared.clear)  # a connection isn't for two processes
 
 
 def shared() -> AwsStore:

@@ -48,11 +48,11 @@ def _served(make: Make, fences: Fences, line: wire.Line, inbox: int, outbox: int
     said = _worked(make, asked, limits, inbox, outbox)
     said["ms"] = round((time.perf_counter() - started) * 1000, 2)
     said["last"] = bool(said.get("starved")) or fences.has_grown(limits)
+    fences.relax()  # before the answer: Lambda may freeze both as soon as the function has it
     try:
         line.say(said)
     except (TypeError, ValueError) as error:  # facts that aren't JSON
         line.say({**_raised(error), "ms": said["ms"], "last": said["last"]})
-    fences.relax()
     sys.stdout.flush()
     return not said["last"]
 

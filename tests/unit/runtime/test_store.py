@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,7 +13,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from imgpipe.runtime.errors import Transient
-from imgpipe.runtime.store import AwsSource, AwsStore, Label, Outgoing, batches
+from imgpipe.runtime.store import AwsSource, AwsStore, Label, Outgoing, batches, shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -236,3 +237,13 @@ def test_a_model_that_does_not_answer_is_an_error(store: AwsStore, code: str) ->
             stub.add_client_error("detect_labels", code, http_status_code=400)
         with pytest.raises(ClientError, match=code):
             store.labels(b"jpeg")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_process_has_connections_of_its_own() -> None:
+    mine = shared()
+    pid = os.fork()
+    if not pid:
+        os._exit(shared() is mine)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert shared() is mine
