@@ -1,11 +1,11 @@
-"""`dlq list|show|redrive|purge`: what failed for good, why, and the way back."""
+"""`dlq list|groups|show|redrive|purge|rescue`: what failed for good, why, and the way back."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.dlq.choose import Choice
     from imgpipe.operate.dlq.letters import Home, Letter
     from imgpipe.operate.dlq.mover import Outcome
+    from imgpipe.operate.dlq.rescue import Rescued
     from imgpipe.operate.dlq.route import Route
     from imgpipe.operate.project import Project
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     group.command("list")(list_letters)
+    group.command("groups")(groups)
     group.command("show")(show)
     group.command("redrive")(redrive)
     group.command("purge")(purge)
+    group.command("rescue")(rescue)
     app.add_typer(
         group,
         name="dlq",
@@ -42,11 +45,34 @@ Step = Annotated[
 ]
 Error = Annotated[str | None, typer.Option(help="Only those whose error or reason contains this.")]
 Key = Annotated[
-    str | None, typer.Option(help="Only those of one image, with or without the prefix.")
+    str | None,
+    typer.Option(
+        help="Only those of one image, or of a pattern such as 'album/*.jpg'; the prefix may be left out."
+    ),
 ]
 Queue = Annotated[
     str | None, typer.Option(help="Only those in one queue, such as enhance-dlq or rejected.")
 ]
+
+Group = Annotated[str | None, typer.Option(help="Only those of one group of `dlq groups`.")]
+Older = Annotated[
+    str | None,
+    typer.Option("--older-than", metavar="AGE", help="Only those that failed longer ago: 2d, 12h."),
+]
+Newer = Annotated[
+    str | None,
+    typer.Option("--newer-than", metavar="AGE", help="Only those that failed since: 2d, 12h."),
+]
+
+
+class _Asked(TypedDict, total=False):
+    """The conditions that most commands take."""
+
+    step: str | None
+    error: str | None
+    key: str | None
+    queue: str | None
+    group: str | None
 
 
 def list_letters(
@@ -54,12 +80,16 @@ def list_letters(
     error: Error = None,
     key: Key = None,
     queue: Queue = None,
+    group: Group = None,
+    older: Older = None,
+    newer: Newer = None,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
     """List the dead letters: what failed, in which step, why, since when, until when it is kept."""
-    project, choice = _open(file, env, (), step, error, key, queue)
+    asked = _Asked(step=step, error=error, key=key, queue=queue, group=group)
+    project, choice = _open(file, env, older=older, newer=newer, **asked)
     letters, _ = _find(project, choice)
     if json:
         render.print_json([letter.as_json() for letter in letters])
@@ -72,7 +102,34 @@ def list_letters(
         return
     words.put(view.table(letters, words.width()))
     render.err().print(f"{words.plural(len(letters), 'dead letter')}")
-    render.err().print("[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq redrive")
+    render.err().print(
+        "[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq groups, imgpipe dlq redrive"
+    )
+
+
+def groups(
+    step: Step = None,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Show the dead letters by kind of failure: how many failed alike, since when, how long they are still kept."""
+    from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.dlq.groups import grouped
+
+    project, choice = _open(file, env, step=step)
+    found = grouped(_find(project, choice)[0])
+    if json:
+        render.print_json([each.as_json() for each in found])
+        return
+    if not found:
+        render.err().print("no dead letters")
+        return
+    words.put(view.groups(found))
+    render.err().print(
+        "[cyan]next:[/] imgpipe dlq redrive --canary, or --group GROUP with list, redrive, purge, rescue"
+    )
 
 
 def show(
@@ -86,7 +143,7 @@ def show(
     from imgpipe.cli.views import words
     from imgpipe.operate.dlq.route import chosen
 
-    project, choice = _open(file, env, (id,))
+    project, choice = _open(file, env, ids=(id,))
     [letter], _ = _find(project, choice)
     way = chosen(project.graph, letter, force=False)
     if json:
@@ -101,6 +158,16 @@ def redrive(
     error: Error = None,
     key: Key = None,
     queue: Queue = None,
+    group: Group = None,
+    older: Older = None,
+    newer: Newer = None,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary", help="One of each group first; the rest of it only if that one is done."
+        ),
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long to wait for a canary.")] = "5m",
     force: Annotated[
         bool,
         typer.Option(
@@ -118,14 +185,15 @@ def redrive(
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Send dead letters back to the branch that failed: all, or by id, step, error, key or queue.
+    """Send dead letters back to the branch that failed: all, or by id, group, step, error, key, queue or age.
 
     Interrupted, run it again: a letter may be sent twice, which does no harm, and none is
     lost. Exits 1 if some could not be moved.
     """
     from imgpipe.cli.views import dlq as view
 
-    project, choice = _open(file, env, tuple(ids or ()), step, error, key, queue)
+    asked = _Asked(step=step, error=error, key=key, queue=queue, group=group)
+    project, choice = _open(file, env, ids=tuple(ids or ()), older=older, newer=newer, **asked)
     if server_side:
         _server_side(project, choice)
         return
@@ -134,7 +202,10 @@ def redrive(
     if dry_run:
         _show_plan(routes, json)
         return
-    outcomes = _run(_redriven(project, homes, routes), len(routes), "redriving")
+    untried: list[Outcome] = []
+    if canary:
+        routes, untried = _after_canaries(project, homes, routes, timeout)
+    outcomes = [*untried, *_run(_redriven(project, homes, routes), len(routes), "redriving")]
     if json:
         render.print_json([view.outcome_json(outcome) for outcome in outcomes])
     _report(outcomes)
@@ -148,18 +219,22 @@ def purge(
     error: Error = None,
     key: Key = None,
     queue: Queue = None,
+    group: Group = None,
+    older: Older = None,
+    newer: Newer = None,
     yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Throw dead letters away for good: all or by id, step, error, key, queue. Asks first."""
+    """Throw dead letters away for good: all or by id, group, step, error, key, queue, age. Asks first."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
     from imgpipe.cli.views.fitting import fitted
     from imgpipe.operate.dlq.mover import purge as run
 
-    project, choice = _open(file, env, tuple(ids or ()), step, error, key, queue)
+    asked = _Asked(step=step, error=error, key=key, queue=queue, group=group)
+    project, choice = _open(file, env, ids=tuple(ids or ()), older=older, newer=newer, **asked)
     letters, homes = _find(project, choice)
     if letters and not yes:
         width = render.err().width
@@ -177,21 +252,166 @@ def purge(
         raise typer.Exit(errors.FAILED)
 
 
+def rescue(
+    ids: Ids = None,
+    step: Step = None,
+    error: Error = None,
+    key: Key = None,
+    queue: Queue = None,
+    group: Group = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Only those that their queue drops within this time: 2d."
+        ),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what was archived.")] = False,
+    back: Annotated[
+        bool,
+        typer.Option("--back", help="Put archived letters back into their queues: all, or by ID."),
+    ] = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Archive dead letters before their queue drops them, and put them back.
+
+    They go to `ops/rescued/` in the variants bucket, where they stay until they are put back.
+    """
+    asked = _Asked(step=step, error=error, key=key, queue=queue, group=group)
+    project, choice = _open(file, env, ids=() if back else tuple(ids or ()), **asked)
+    if listing or back:
+        _archived(project, tuple(ids or ()), back=back, json=json)
+        return
+    from datetime import UTC, datetime
+
+    from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.dlq import rescue as verb
+    from imgpipe.operate.times import duration
+
+    letters, homes = _find(project, choice)
+    if within:
+        letters = verb.expiring(letters, duration(within), datetime.now(UTC))
+    outcomes = _run(verb.archive(project, homes, letters), len(letters), "archiving")
+    if json:
+        render.print_json([view.outcome_json(outcome) for outcome in outcomes])
+    kept = [outcome for outcome in outcomes if outcome.status == "moved"]
+    for outcome in outcomes:
+        if outcome.status != "moved":
+            render.err().print(view.problem_line(outcome), soft_wrap=True)
+    render.err().print(f"{words.plural(len(kept), 'dead letter')} archived")
+    if kept:
+        render.err().print("[cyan]next:[/] imgpipe dlq rescue --list, imgpipe dlq rescue --back")
+    if len(kept) != len(outcomes):
+        raise typer.Exit(errors.FAILED)
+
+
+def _archived(project: Project, ids: tuple[str, ...], *, back: bool, json: bool) -> None:
+    """List what was archived, or put it back."""
+    from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.dlq import queues, rescue
+
+    homes = queues.homes(project.graph)
+    found = [each for each in rescue.archived(project) if not ids or each.id.startswith(ids)]
+    unknown = [wanted for wanted in ids if not any(each.id.startswith(wanted) for each in found)]
+    if unknown:
+        raise errors.MissingError(
+            f"archived letter {unknown[0]}",
+            "there is none with this id",
+            hint="imgpipe dlq rescue --list",
+        )
+    if back:
+        found = [each for each in found if _put_back(project, each, homes)]
+    if json:
+        render.print_json([each.as_json() for each in found])
+    elif not back and found:
+        words.put(view.rescued(found))
+    done = "put back" if back else "in the archive"
+    render.err().print(f"{words.plural(len(found), 'dead letter')} {done}")
+
+
+def _put_back(project: Project, letter: Rescued, homes: list[Home]) -> bool:
+    from imgpipe.operate.dlq import rescue
+
+    if letter.queue not in {home.name for home in homes}:
+        render.err().print(
+            f"[yellow]left:[/] {letter.id[:8]}: this pipeline has no queue {render.safe(letter.queue)} any more"
+        )
+        return False
+    rescue.put_back(project, letter, homes)
+    return True
+
+
+def _after_canaries(
+    project: Project, homes: list[Home], routes: list[tuple[Letter, Route]], timeout: str
+) -> tuple[list[tuple[Letter, Route]], list[Outcome]]:
+    """Send one letter of each group and wait; return what may follow, and what became of the others."""
+    from imgpipe.cli.views import dlq as view
+    from imgpipe.operate.dlq import canary
+    from imgpipe.operate.dlq.groups import fingerprint
+    from imgpipe.operate.dlq.mover import Outcome
+    from imgpipe.operate.dlq.route import NoWay
+    from imgpipe.operate.times import duration
+
+    ways = {letter.id: way for letter, way in routes}
+    movable = [letter for letter, way in routes if not isinstance(way, NoWay)]
+    chosen = canary.canaries(movable)
+    said = canary.before(project, [letter for _, letter in chosen.values()])
+    first = _run(
+        _redriven(project, homes, [(letter, ways[letter.id]) for _, letter in chosen.values()]),
+        len(chosen),
+        "canaries",
+    )
+    moved = {outcome.letter.id for outcome in first if outcome.status == "moved"}
+    sent = [pair for pair in chosen.values() if pair[1].id in moved]
+    worked: set[str] = set()
+    for tried in canary.watch(project, sent, said, duration(timeout)):
+        render.err().print(view.canary_line(tried), soft_wrap=True)
+        if tried.verdict == "worked":
+            worked.add(tried.group.id)
+    done = {outcome.letter.id for outcome in first}
+    rest = [(letter, way) for letter, way in routes if letter.id not in done]
+    kept = [
+        Outcome(letter, "left", "", "the canary of its group did not end well")
+        for letter, way in rest
+        if not isinstance(way, NoWay) and fingerprint(letter) not in worked
+    ]
+    left = {outcome.letter.id for outcome in kept}
+    return [pair for pair in rest if pair[0].id not in left], [*first, *kept]
+
+
 def _open(
     file: Path,
     env: str,
-    ids: tuple[str, ...],
+    *,
+    ids: tuple[str, ...] = (),
+    older: str | None = None,
+    newer: str | None = None,
     step: str | None = None,
     error: str | None = None,
     key: str | None = None,
     queue: str | None = None,
+    group: str | None = None,
 ) -> tuple[Project, Choice]:
+    """Open the project; return it with the letters that are meant."""
     from imgpipe.operate.dlq.choose import Choice
     from imgpipe.operate.project import open_project
+    from imgpipe.operate.times import duration
 
     project = open_project(file, env)
-    prefix = project.graph.prefix
-    return project, Choice(ids=ids, step=step, error=error, key=key, queue=queue, prefix=prefix)
+    return project, Choice(
+        ids=ids,
+        prefix=project.graph.prefix,
+        older_s=duration(older) if older else None,
+        newer_s=duration(newer) if newer else None,
+        step=step,
+        error=error,
+        key=key,
+        queue=queue,
+        group=group,
+    )
 
 
 def _find(project: Project, choice: Choice) -> tuple[list[Letter], list[Home]]:
@@ -278,7 +498,7 @@ def _server_side(project: Project, choice: Choice) -> None:
 
     from imgpipe.operate.dlq import server_side
 
-    if choice.ids or choice.error or choice.key:
+    if choice.ids or choice.error or choice.key or choice.group or choice.older_s or choice.newer_s:
         raise errors.UsageError(
             "--server-side",
             "SQS moves whole queues; it can't choose letters",

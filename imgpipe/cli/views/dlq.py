@@ -10,6 +10,7 @@ from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
+from imgpipe.operate.times import from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from imgpipe.operate.dlq.canary import Tried
+    from imgpipe.operate.dlq.groups import Group
     from imgpipe.operate.dlq.mover import Outcome
+    from imgpipe.operate.dlq.rescue import Rescued
 
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
@@ -40,6 +44,59 @@ def table(letters: Sequence[Letter], width: int) -> Table:
             _kept(letter),
         )
     return made
+
+
+def groups(found: Sequence[Group]) -> Table:
+    """Return the kinds of failure as a table."""
+    made = words.table(
+        "group",
+        "letters",
+        "step",
+        "why",
+        "since",
+        "kept for",
+        right=("letters",),
+        folds=("step", "why"),
+    )
+    for group in found:
+        oldest = min(group.letters, key=lambda letter: letter.expires)
+        made.add_row(
+            group.id,
+            f"{len(group.letters):,}",
+            render.safe(group.step),
+            _why(group.letters[0]),
+            words.short_time(group.first_seen),
+            _kept(oldest),
+        )
+    return made
+
+
+def rescued(found: Sequence[Rescued]) -> Table:
+    """Return archived letters as a table."""
+    made = words.table(
+        "id", "queue", "key", "why", "failed", "archived", folds=("queue", "key", "why")
+    )
+    for letter in found:
+        why = ": ".join(text for text in (letter.error, letter.reason) if text) or "unknown"
+        times = (from_iso(letter.first_seen), from_iso(letter.rescued_at))
+        made.add_row(
+            render.safe(letter.id[:ID_SHOWN]),
+            render.safe(letter.queue),
+            render.safe(letter.key or "-"),
+            render.safe(why),
+            *(words.short_time(when) if when else "-" for when in times),
+        )
+    return made
+
+
+def canary_line(tried: Tried) -> str:
+    """Return how a group's canary fared: `a1b2c3 worked: incoming/a.jpg; 40 more follow`."""
+    more = len(tried.group.letters) - 1
+    colour = {"worked": "green", "failed": "red", "silent": "yellow"}[tried.verdict]
+    then = f"{more:,} more follow" if tried.verdict == "worked" else f"{more:,} more stay"
+    why = f" ({render.safe(tried.why)})" if tried.why else ""
+    about = render.safe(tried.letter.key or tried.letter.step)
+    return f"canary {tried.group.id} [{colour}]{tried.verdict}[/]: {about}{why}; {then}"
 
 
 def _wide(letters: Sequence[Letter]) -> Table:

@@ -53,19 +53,18 @@ def redrive(
         else:
             ways[letter.id] = way
             letters.append(letter)
-    yield from _each(
-        project, homes, letters, lambda letter: _send(project, letter, ways[letter.id])
-    )
+    yield from each(project, homes, letters, lambda letter: _send(project, letter, ways[letter.id]))
 
 
 def purge(project: Project, homes: Sequence[Home], letters: Sequence[Letter]) -> Iterator[Outcome]:
     """Delete each letter for good."""
-    yield from _each(project, homes, letters, lambda letter: Outcome(letter, "deleted"))
+    yield from each(project, homes, letters, lambda letter: Outcome(letter, "deleted"))
 
 
-def _each(
+def each(
     project: Project, homes: Sequence[Home], letters: Sequence[Letter], act: Act
 ) -> Iterator[Outcome]:
+    """Meet each letter in its queue, do `act`, then delete it; yield what became of it."""
     known = {home.name: home for home in homes}
     by_queue = groupby(
         sorted(letters, key=lambda letter: letter.queue), key=lambda letter: letter.queue
