@@ -51,6 +51,8 @@ def _made(
     folder: Path | None,
 ) -> dict[str, Made]:
     declared = works(wanted, opened, folder)
+    for work in declared:
+        work.check_memory(limits)
     side = facts.side(wanted.values())
     stored = native(opened, _base_size(declared, side, opened.size), limits)
     base = in_srgb(stored, opened)

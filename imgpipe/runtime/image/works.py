@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.rendering import render
 from imgpipe.runtime.image.resampling import resize
@@ -22,24 +23,35 @@ if TYPE_CHECKING:
 
     from imgpipe.runtime.image.filters import Chain
     from imgpipe.runtime.image.opening import Opened
+    from imgpipe.runtime.settings import Limits
 
 Settings = Mapping[str, Any]
+SLANTED_GAP = 1.5
+"""How many times larger than the largest variant a picture is turned that isn't turned by quarters:
+turning blends neighbours, which nobody sees when it is made smaller afterwards.
+"""
+TURNING_BYTES_PER_PIXEL = 12
+"""An RGBA picture, its colours weighed by alpha, and what is turned of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Variants that share filters and colours.
 
-    `original` is the size that placements are in: the upright picture's, after the filters' turns.
+    `upright` is the picture's own size; `original` the one that placements are in, after the
+    filters' turns.
     """
 
     keeps_profile: bool
     chain: Chain | None
+    upright: Size
     original: Size
     placed: tuple[tuple[Variant, Placement], ...]
 
     def scale(self) -> float:
-        return base_scale(placement for _, placement in self.placed)
+        """Return the share of the picture's own size that it must have for this; at most 1."""
+        scale = base_scale(placement for _, placement in self.placed)
+        return min(1.0, scale * SLANTED_GAP) if self.chain and self.chain.slants() else scale
 
     def render(self, base: Image.Image) -> Iterator[tuple[Variant, Image.Image]]:
         """Yield each variant with its finished pixels; `base` is the upright picture."""
@@ -53,7 +65,7 @@ class Work:
             return self
         from imgpipe.runtime.image import attention
 
-        seen = self.chain.turn(base) if self.chain else base
+        seen = self._turned(base)
         return replace(
             self,
             placed=tuple(
@@ -71,14 +83,31 @@ class Work:
     def without(self, left_out: set[str]) -> Work:
         return self.only({variant.name for variant, _ in self.placed} - left_out)
 
+    def check_memory(self, limits: Limits) -> None:
+        """Refuse a turn whose canvas doesn't fit: a strip laid aslant needs a square around it."""
+        if not self.chain or not self.chain.turns:
+            return
+        width, height = self.chain.size(self._needed())
+        needed = width * height * TURNING_BYTES_PER_PIXEL
+        if needed > limits.max_decoded_bytes:
+            raise Rejected(
+                Reason.MEMORY_LIMIT,
+                f"turning it takes {needed} bytes; there are {limits.max_decoded_bytes}",
+            )
+
     def _filtered(self, base: Image.Image) -> Image.Image:
         """Apply the filters once, at the size of the largest variant."""
+        return self.chain.tone(self._turned(base)) if self.chain else base
+
+    def _turned(self, base: Image.Image) -> Image.Image:
         if not self.chain:
             return base
-        turned = self.chain.turn(base)
-        width, height = scaled(self.original, self.scale())
-        size = (min(width, turned.width), min(height, turned.height))
-        return self.chain.tone(resize(turned, size))
+        width, height = self._needed()
+        return self.chain.turn(resize(base, (min(width, base.width), min(height, base.height))))
+
+    def _needed(self) -> Size:
+        """Return how large the upright picture must be before its turns."""
+        return scaled(self.upright, self.scale())
 
 
 def works(wanted: Mapping[str, Settings], opened: Opened, folder: Path | None) -> list[Work]:
@@ -123,6 +152,7 @@ def _work(chain: Chain | None, keeps: bool, variants: list[Variant], upright: Si
     return Work(
         keeps_profile=keeps,
         chain=chain,
+        upright=upright,
         original=original,
         placed=tuple((each, place(each, original)) for each in framed),
     )

@@ -27,6 +27,19 @@ WANTED: dict[str, dict[str, Any]] = {
             "card": {"width": 90, "height": 60, "fit": "contain", "format": "png"},
         }
     },
+    "marked": {
+        "filters": [{"rotate": 7}, {"watermark": "© Studio"}, {"border": 2}],
+        "variants": {
+            "marked": {
+                "width": 64,
+                "height": 40,
+                "fit": "cover",
+                "gravity": "attention",
+                "format": "gif",
+            }
+        },
+    },
+    "print": {"variants": {"proof": {"width": 80, "profile": "keep", "progressive": True}}},
     "metadata": {"exif": True, "gps": "keep", "palette": 5, "tags": "basic"},
 }
 

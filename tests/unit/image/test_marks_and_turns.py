@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from imgpipe.runtime import image
+from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image.filters import apply
 from imgpipe.runtime.settings import Limits
 from tests.pictures import BLUE, GREEN, RED, YELLOW, colours_of, corners, encoded, near, opened
@@ -47,6 +48,14 @@ def test_a_turned_picture_fits_its_size() -> None:
     assert make({"rotate": 90}, height=200).size == (150, 200)
     turned = make({"rotate": 10}, height=200)
     assert max(turned.size) == 200
+
+
+def test_a_strip_that_needs_a_huge_canvas_is_refused() -> None:
+    strip = Image.new("RGB", (1, 20_000))
+    assert make({"rotate": 90}, im=strip).size == (200, 1)
+    with pytest.raises(Rejected) as caught:
+        make({"rotate": 30}, im=strip, width=20_000)
+    assert caught.value.reason is Reason.MEMORY_LIMIT
 
 
 def test_other_angles_leave_clear_corners_or_the_background() -> None:

@@ -38,6 +38,10 @@ class Chain:
             size = each.size(size, value) if each.size else size
         return size
 
+    def slants(self) -> bool:
+        """Say whether the turns blend pixels: a square then needs a larger one around it."""
+        return self.size((1000, 1000)) != (1000, 1000)
+
     def margin(self) -> int:
         """Return the pixels that the finishes add on each side."""
         return sum(each.margin(value) for each, value in self.finishes if each.margin)
