@@ -23,7 +23,7 @@ MEASURED = {
 def test_a_block_gets_its_table_and_the_rest_of_the_page_stays() -> None:
     filled = docs.filled(PAGE, {"core": {"ratios": [MEASURED]}})
     assert filled.startswith("before\n<!-- bench ratios -->\n\n|")
-    assert "| three JPEG, against sharp's usual form |        2.50 |" in filled
+    assert "| three JPEG: sharp's usual form |  2.50 | 2.40 | at least 2.4 | yes |" in filled
     assert "old" not in filled
     assert filled.endswith("<!-- /bench -->\nafter\n")
     assert docs.filled(filled, json.loads('{"core": {"ratios": []}}')) != filled

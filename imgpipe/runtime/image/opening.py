@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected
-from imgpipe.runtime.image import counting, inflating
+from imgpipe.runtime.image import counting
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 from imgpipe.runtime.image.structure import declared_size
 
@@ -105,6 +105,8 @@ def _open_png(data: bytes, limits: Limits) -> Opened:
 
 
 def _loaded_png(data: bytes, limits: Limits) -> Opened:
+    from imgpipe.runtime.image import inflating  # a cold start for a JPEG goes without
+
     opened = _read_header("PNG", data, limits)
     check_memory(opened.im, opened.stored, limits)
     if inflating.AVAILABLE and opened.frames == 1:
