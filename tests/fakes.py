@@ -54,6 +54,7 @@ class Published:
     message: str
     attributes: Mapping[str, str]
     subject: str
+    forms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +63,7 @@ class FakeStore:
     content_types: dict[tuple[str, str], str] = field(default_factory=dict)
     queues: dict[str, list[Outgoing]] = field(default_factory=lambda: defaultdict(list))
     published: list[Published] = field(default_factory=list)
+    given: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # metadata
     items: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     labelled: list[Label] = field(default_factory=list)  # what the model recognises in any picture
     shown: list[bytes] = field(default_factory=list)  # the pictures that it was shown
@@ -125,11 +127,26 @@ class FakeStore:
         self._called(f"hide:{queue_url}")
         self.hidden.update(pauses_s)
 
+    def metadata(self, bucket: str, key: str) -> dict[str, str]:
+        self._called("metadata")
+        return self.given.get((bucket, key), {})
+
+    def link(self, bucket: str, key: str, life_s: int) -> str:
+        return f"https://{bucket}/{key}?for={life_s}"
+
     def publish(
-        self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
+        self,
+        topic_arn: str,
+        message: str,
+        attributes: Mapping[str, str],
+        subject: str = "",
+        *,
+        by_protocol: bool = False,
     ) -> None:
         self._called(f"publish:{topic_arn}")
-        self.published.append(Published(topic_arn, message, dict(attributes), subject))
+        said = {name: value for name, value in attributes.items() if value}
+        forms = json.loads(message) if by_protocol else {"default": message}
+        self.published.append(Published(topic_arn, forms["default"], said, subject, forms))
 
     def labels(self, image: bytes) -> list[Label]:
         self._called("labels")

@@ -114,7 +114,9 @@ class Build:
     @property
     def notices(self) -> tuple[str, ...]:
         """The kinds of notice that somebody asked for."""
-        return tuple(kind for kind, notice in self.spec.notify.kinds if notice.addresses)
+        notify = self.spec.notify
+        others = {"completed", "failed"} if notify.uploaders else set()
+        return tuple(kind for kind, it in notify.kinds if it.addresses or kind in others)
 
     @property
     def tidy(self) -> Group | None:

@@ -110,6 +110,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "uploaded": "An upload was received.",
         "completed": "Everything is made of it.",
         "failed": "It was refused, or failed for good; these people also hear the alarms.",
+        "uploaders": "Who hears of their own uploads alone: those that carry the metadata `notify: ADDRESS`.",
+        "window": "How long notices may wait for others, to be told together.",
+        "digest": "More notices of a kind than this, at once, become one that lists them.",
+        "link": "How long the link to a finished picture works; 0s for none.",
     },
     "Notice": {
         "email": "Addresses; each must confirm first.",

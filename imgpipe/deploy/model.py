@@ -59,6 +59,7 @@ Whole = Annotated[int, Strict()]
 
 Seconds = Annotated[int, Quantity(SECONDS, "60s", 1, 900, "1s to 15m (AWS's limit for a function)")]
 Backoff = Annotated[int, Quantity(SECONDS, "10s", 0, 900, "0s to 15m")]
+LinkLife = Annotated[int, Quantity(SECONDS, "1h", 0, 43_200, "0s (no link) to 12h")]
 Window = Annotated[int, Quantity(SECONDS, "5s", 0, 300, "0s to 5m (AWS's limit)")]
 Retention = Annotated[
     int,
@@ -390,6 +391,10 @@ class Notify(Section):
     uploaded: Notice = Notice()
     completed: Notice = Notice()
     failed: Notice = Notice()
+    uploaders: tuple[Email, ...] = ()
+    window: Window = 10
+    digest: Count = 5
+    link: LinkLife = 3600
 
     @property
     def kinds(self) -> tuple[tuple[str, Notice], ...]:

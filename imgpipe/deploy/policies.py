@@ -192,6 +192,19 @@ def name_labels() -> Statement:
     return allow("Label", ["rekognition:DetectLabels"], ["*"])
 
 
+def read_pictures(bucket_arn: str, kept: str) -> list[Statement]:
+    """Read any variant, for a link to it, but nothing in the folder `kept`."""
+    return [
+        allow("ReadPictures", ["s3:GetObject"], [f"{bucket_arn}/*"]),
+        {
+            "Sid": "LeaveNotes",
+            "Effect": "Deny",
+            "Action": "s3:GetObject",
+            "Resource": f"{bucket_arn}/{kept}/*",
+        },
+    ]
+
+
 def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
     return allow(
         "WriteVariants", ["s3:PutObject"], [f"{bucket_arn}/{folder}/*" for folder in folders]

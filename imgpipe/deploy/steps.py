@@ -243,6 +243,7 @@ def running(defaults: LambdaDefaults, *choices: StepLambda) -> Running:
 
 def sources(spec: Spec) -> tuple[str, ...]:
     """Return the folders of `lambdas/` that this pipeline's functions are built from, sorted."""
-    people = any(notice.addresses for _, notice in spec.notify.kinds)
+    notify = spec.notify
+    people = notify.uploaders or any(notice.addresses for _, notice in notify.kinds)
     house = {WRITER, NOTIFIER} if people else {WRITER}
     return tuple(sorted(house | {group.source for group in groups(spec)}))

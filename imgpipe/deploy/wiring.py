@@ -44,6 +44,8 @@ NONCURRENT_DAYS = 30
 MESSENGER_MEMORY_MB = 512
 """For the writer and the notifier, which read and write short messages."""
 
+NOTICES_AT_ONCE = 1000
+
 Address = tuple[Literal["email", "sms", "application"], str]
 
 
@@ -196,12 +198,24 @@ def _writer(build: Build) -> None:
 
 
 def _notifier(build: Build) -> None:
+    notify, running = build.spec.notify, _told_together(build)
     settings = replace(
         _settings(build, NOTIFIER),
         table=build.names.part("images"),
         notices_topic_arn=build.topic_arn(NOTICES),
-        notices=build.notices,
-        max_receives=ASYNC_ATTEMPTS,
+        notices=tuple(kind for kind, notice in notify.kinds if notice.addresses),
+        uploaders=tuple(address.lower() for address in notify.uploaders),
+        digest=notify.digest,
+        link_s=notify.link,
+        max_receives=running.retries,
+    )
+    links = (
+        [policies.read_pictures(build.bucket_arn("variants"), OPERATIONS)] if notify.link else []
+    )
+    metadata = (
+        policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix)
+        if notify.uploaders
+        else []
     )
     add_branch(
         build,
@@ -212,9 +226,11 @@ def _notifier(build: Build) -> None:
             statements=(
                 policies.rows(build.place.table_arn(build.names.part("images")), "PutItem"),
                 policies.publish(build.topic_arn(NOTICES)),
+                *(each for some in links for each in some),
+                *metadata,
             ),
-            running=_messenger(build),
-            via="function",
+            running=running,
+            via="queue",
             queue=NOTIFIER,
             feed=_heard_by_notifier(build),
         ),
@@ -236,6 +252,17 @@ def _heard_by_notifier(build: Build) -> Feed:
     every = triggers.every_upload(build.spec, NOTIFIER)
     uploads = triggers.feed(build.spec, build.names, every)
     return replace(uploads, topics=(*uploads.topics, *topics))
+
+
+def _told_together(build: Build) -> Running:
+    """Let notices gather for the window, so that a burst becomes a few messages."""
+    messenger, window_s = _messenger(build), build.spec.notify.window
+    return replace(
+        messenger,
+        window_s=window_s,
+        batch=NOTICES_AT_ONCE if window_s else 10,
+        visibility_s=max(messenger.visibility_s, 6 * messenger.timeout_s + window_s),
+    )
 
 
 def _messenger(build: Build) -> Running:
@@ -261,12 +288,16 @@ def _people(build: Build) -> None:
     for kind, notice in notify.kinds:
         for address in notice.addresses:
             kinds.setdefault(address, []).append(kind)
-    if not kinds:
+    uploaders = [address for address in notify.uploaders if ("email", address) not in kinds]
+    if not kinds and not uploaders:
         return
     dlq = add_queue(build, NOTICES + DLQ_ENDING, topics=[NOTICES, ALARMS])
     for address, asked in kinds.items():
         wanted = "" if len(asked) == len(build.notices) else r.canonical({"kind": asked})
         build.add(_person(build, NOTICES, address, dlq, wanted))
+    for uploader in uploaders:
+        own = r.canonical({"uploader": [uploader.lower()]})
+        build.add(_person(build, NOTICES, ("email", uploader), dlq, own))
     build.add(*(_person(build, ALARMS, address, dlq) for address in notify.failed.addresses))
 
 

@@ -107,6 +107,16 @@ def changes(document: dict[str, Any], depth: int = 0) -> tuple[Change, ...]:
     return changes(inner, depth + 1)
 
 
+def opened(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a topic published, out of the envelope in which a queue got it; anything else as it is."""
+    for _ in range(MAX_DEPTH):
+        inner = _inner(document)
+        if inner is None:
+            break
+        document = inner
+    return document
+
+
 def _inner(document: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(document.get("Message"), str) and ("TopicArn" in document or "Type" in document):
         return _parse(document["Message"])

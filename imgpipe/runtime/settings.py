@@ -69,6 +69,9 @@ class Settings:
     backoff_s: int = 10  # the pause before the second attempt
     max_receives: int = 5
     notices: tuple[str, ...] = ()  # which kinds people asked for: uploaded, completed, failed
+    uploaders: tuple[str, ...] = ()  # addresses that hear of their own uploads
+    digest: int = 5  # more notices of a kind at once become one
+    link_s: int = 0  # how long a notice's link to its picture lives; 0: none
 
     def dumps(self) -> str:
         """Return compact JSON without the empty fields, stable for equal settings."""
@@ -78,7 +81,7 @@ class Settings:
     @classmethod
     def loads(cls, text: str) -> Settings:
         fields = json.loads(text)
-        for name in ("expected", "notices"):
+        for name in ("expected", "notices", "uploaders"):
             fields[name] = tuple(fields.get(name, ()))
         return cls(**{**fields, "limits": Limits(**fields.get("limits", {}))})
 

@@ -89,9 +89,28 @@ class Store(Protocol):
         """
         ...
 
+    def metadata(self, bucket: str, key: str) -> dict[str, str]:
+        """Return the metadata that an object was uploaded with; none if it is gone."""
+        ...
+
+    def link(self, bucket: str, key: str, life_s: int) -> str:
+        """Return an address that gives the object to whoever has it, for so long at most: it also ends
+        with the credentials that it was made with.
+        """
+        ...
+
     def publish(
-        self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
-    ) -> None: ...
+        self,
+        topic_arn: str,
+        message: str,
+        attributes: Mapping[str, str],
+        subject: str = "",
+        *,
+        by_protocol: bool = False,
+    ) -> None:
+        """Publish a message; `by_protocol`: it is JSON with a text for each kind of subscriber."""
+        ...
+
     def labels(self, image: bytes) -> list[Label]:
         """Return what a model recognises in a JPEG, the surest first; nothing if it can't read it."""
         ...
@@ -147,7 +166,7 @@ class AwsStore:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
-    def _make(self, service: str) -> Any:
+    def _make(self, service: str, **more: Any) -> Any:
         from botocore.config import Config
         from botocore.session import Session
 
@@ -160,6 +179,7 @@ class AwsStore:
                 connect_timeout=3,
                 read_timeout=20,
                 max_pool_connections=10,
+                **more,
             ),
         )
 
@@ -213,10 +233,37 @@ class AwsStore:
                 QueueUrl=queue_url, Entries=entries[start : start + SEND_BATCH]
             )
 
+    def metadata(self, bucket: str, key: str) -> dict[str, str]:
+        try:
+            answer = self.client("s3").head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            if _code(error) in _GONE:
+                return {}
+            raise
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+
+    def link(self, bucket: str, key: str, life_s: int) -> str:
+        style = "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"
+        with self._lock:
+            if "signer" not in self._clients:
+                more = {"signature_version": "s3v4", "s3": {"addressing_style": style}}
+                self._clients["signer"] = self._make("s3", **more)
+        url: str = self._clients["signer"].generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=life_s
+        )
+        return url
+
     def publish(
-        self, topic_arn: str, message: str, attributes: Mapping[str, str], subject: str = ""
+        self,
+        topic_arn: str,
+        message: str,
+        attributes: Mapping[str, str],
+        subject: str = "",
+        *,
+        by_protocol: bool = False,
     ) -> None:
         extra = {"Subject": subject} if subject else {}
+        extra |= {"MessageStructure": "json"} if by_protocol else {}
         self.client("sns").publish(
             TopicArn=topic_arn, Message=message, MessageAttributes=_attributes(attributes), **extra
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.deployed import fetch
 from tests.e2e.pipeline import Pipeline
 from tests.photos import DEMO
 
@@ -152,6 +153,12 @@ def test_notify(tmp_path: Path) -> None:
         upload(pipeline, PHOTO)
         subjects = pipeline.wait_for("two notices", lambda: _subjects(pipeline, 2))
         assert {"Received: picos.jpg", "Ready: picos.jpg"} <= set(subjects)
+        mails = pipeline.run("local", "mail", "--json").json
+        [ready] = [mail for mail in mails if mail["subject"] == "Ready: picos.jpg"]
+        text = pipeline.run("local", "mail", "show", str(mails.index(ready) + 1)).out
+        [link] = [line for line in text.splitlines() if "X-Amz-Signature" in line]
+        assert fetch(link)[1].startswith(b"\xff\xd8")  # a JPEG, to whoever has the link
+        assert fetch(link.partition("?")[0])[0] == 403
 
 
 def _subjects(pipeline: Pipeline, count: int) -> list[str]:

@@ -68,7 +68,7 @@ def test_branches_subscribe_to_the_topic_each_on_its_own() -> None:
         ("lambda", "thumbs", "thumbs-dlq"),
         ("sqs", "enhance", "enhance-dlq"),
         ("sqs", "images", "images-dlq"),
-        ("lambda", "notifier", "notifier-dlq"),
+        ("sqs", "notifier", "notifier-dlq"),
     }
 
 
@@ -76,7 +76,15 @@ def test_the_names_are_those_that_scripts_may_rely_on() -> None:
     assert list(STUDIO.topics) == ["uploaded", "removed", "completed", "notices", "alarms"]
     assert set(STUDIO.queues) == {
         *("enhance", "enhance-dlq", "images", "images-dlq", "tidy", "tidy-dlq"),
-        *("results", "results-dlq", "thumbs-dlq", "notifier-dlq", "notices-dlq", "rejected"),
+        *(
+            "results",
+            "results-dlq",
+            "thumbs-dlq",
+            "notifier",
+            "notifier-dlq",
+            "notices-dlq",
+            "rejected",
+        ),
     }
     assert [branch.name for branch in STUDIO.branches] == [
         *("thumbs", "enhance", "images", "tidy", "writer", "notifier")
@@ -108,7 +116,7 @@ def test_s3_publishes_only_when_everybody_listens() -> None:
 @pytest.mark.capability("S0-6")
 def test_every_failure_of_a_direct_function_ends_in_its_branchs_queue() -> None:
     failures = {made.function: made.on_failure for made in STUDIO.of(r.AsyncInvoke)}
-    assert failures == {f"{P}thumbs": f"{P}thumbs-dlq", f"{P}notifier": f"{P}notifier-dlq"}
+    assert failures == {f"{P}thumbs": f"{P}thumbs-dlq"}
     for function, queue in failures.items():
         role = allowed(STUDIO, function.removeprefix(P))
         assert f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}" in role["sqs:SendMessage"]
@@ -128,7 +136,7 @@ def test_alarms_watch_every_dead_letter_queue_and_every_queues_age_and_tell_some
     assert set(alarms) == {
         *(f"{name}-dlq" for name in ("thumbs", "enhance", "images", "tidy", "results")),
         *("notifier-dlq", "notices-dlq"),
-        *(f"{name}-age" for name in ("enhance", "images", "tidy", "results")),
+        *(f"{name}-age" for name in ("enhance", "images", "tidy", "results", "notifier")),
         *(f"{branch.name}-errors" for branch in STUDIO.branches),
         "rejected-rate",
     }
@@ -292,11 +300,7 @@ def test_a_function_may_be_invoked_by_its_topics_only() -> None:
         (each.function, each.principal, each.source_arn) for each in STUDIO.of(r.Permission)
     } == {
         (P + function, "sns.amazonaws.com", f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}{topic}")
-        for function, topic in (
-            ("thumbs", "uploaded"),
-            ("notifier", "uploaded"),
-            ("notifier", "completed"),
-        )
+        for function, topic in (("thumbs", "uploaded"),)
     }
 
 
@@ -318,6 +322,8 @@ STORE_ACTIONS = {
     "publish": {"sns:Publish"},
     "get_item": {"dynamodb:GetItem"},
     "put_item": {"dynamodb:PutItem"},
+    "metadata": {"s3:GetObject"},
+    "link": {"s3:GetObject"},
     "labels": {"rekognition:DetectLabels"},
 }
 CALLS = {
@@ -336,7 +342,13 @@ RUNTIME = ROOT / "imgpipe" / "runtime"
 
 @pytest.mark.parametrize(
     ("branch", "module"),
-    [("enhance", "steps"), ("images", "steps"), ("tidy", "tidy"), ("writer", "writer")],
+    [
+        ("enhance", "steps"),
+        ("images", "steps"),
+        ("tidy", "tidy"),
+        ("writer", "writer"),
+        ("notifier", "notifier"),
+    ],
 )
 def test_a_role_allows_exactly_what_its_code_calls(branch: str, module: str) -> None:
     texts = [(RUNTIME / f"{each}.py").read_text() for each in (module, "entry")]
@@ -364,10 +376,9 @@ def test_only_the_function_that_asks_a_model_may_do_so() -> None:
 
 
 def test_a_direct_functions_role_also_lets_its_failures_out() -> None:
-    for branch, module in (("thumbs", "steps"), ("notifier", "notifier")):
-        called = re.findall(r"\bstore\.(\w+)\(", (RUNTIME / f"{module}.py").read_text())
-        wanted = set().union(*(STORE_ACTIONS[method] for method in called))
-        assert set(allowed(STUDIO, branch)) - PLUMBING == wanted | {"sqs:SendMessage"}
+    called = re.findall(r"\bstore\.(\w+)\(", (RUNTIME / "steps.py").read_text())
+    wanted = set().union(*(STORE_ACTIONS[method] for method in called))
+    assert set(allowed(STUDIO, "thumbs")) - PLUMBING == wanted | {"sqs:SendMessage"}
 
 
 def test_the_runtime_calls_nothing_that_roles_do_not_know() -> None:

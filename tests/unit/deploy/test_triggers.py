@@ -97,7 +97,7 @@ def test_eventbridge_has_a_rule_for_each_step_and_the_bus_hears_of_the_bucket() 
         "thumb": "function thumb",
         "sizes": "queue sizes",
         "tidy": "queue tidy",
-        "notifier": "function notifier",
+        "notifier": "queue notifier",
     }
     pattern = json.loads(found["sizes"].pattern)
     assert pattern["detail-type"] == ["Object Created"]

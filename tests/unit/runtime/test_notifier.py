@@ -1,11 +1,12 @@
 """People hear of an upload in words, and once."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from imgpipe.runtime import items, notifier
+from imgpipe.runtime import items, notices, notifier
 from tests.fakes import (
     SETTINGS,
     TABLE,
@@ -14,7 +15,9 @@ from tests.fakes import (
     FakeContext,
     FakeStore,
     s3_event,
+    sns_envelope,
     sns_event,
+    sqs_event,
 )
 
 KEY = "incoming/holiday/a b.jpg"
@@ -87,6 +90,69 @@ def test_a_person_hears_once_however_often_the_event_comes(store: FakeStore) -> 
     assert [sent.attributes["kind"] for sent in store.published] == ["uploaded", "completed"]
 
 
+def burst(count: int, **changed: Any) -> list[dict[str, Any]]:
+    return [{**DONE, "key": f"incoming/{number}.jpg", **changed} for number in range(count)]
+
+
+def at_once(store: FakeStore, *messages: dict[str, Any], **changed: Any) -> None:
+    told = replace(SETTINGS, **changed)
+    bodies = [sns_envelope(message) for message in messages]
+    notifier.run(sqs_event(*bodies), FakeContext(), store=store, settings=told)
+
+
+@pytest.mark.capability("S2-14")
+def test_a_burst_is_told_in_one_message_that_lists_it(store: FakeStore) -> None:
+    broken = burst(1, status="rejected", reason="truncated_image", key="incoming/broken.jpg")
+    at_once(store, *burst(30), *broken)
+    digest, single = store.published
+    assert digest.subject == "Ready: 30 images"
+    assert "  19.jpg (3.2 MB): 1 picture made" in digest.message
+    assert "20.jpg" not in digest.message
+    assert "and 10 more." in digest.message
+    assert single.subject == "Not processed: broken.jpg"
+    at_once(store, *burst(30))
+    assert len(store.published) == 2  # nobody hears it again
+
+
+def test_a_few_are_told_one_by_one(store: FakeStore) -> None:
+    at_once(store, *burst(5))
+    assert len(store.published) == 5
+
+
+def test_what_can_not_be_told_comes_back_alone(store: FakeStore) -> None:
+    event = sqs_event({"nonsense": True}, DONE)
+    answer = notifier.run(event, FakeContext(), store=store, settings=SETTINGS)
+    assert len(answer["batchItemFailures"]) == 1
+    assert len(store.published) == 1
+
+
+@pytest.mark.capability("S2-14")
+def test_every_kind_of_subscriber_gets_a_form_of_its_own(store: FakeStore) -> None:
+    run(store, DONE, link_s=3600)
+    [sent] = store.published
+    assert sent.forms["sms"] == "Ready: holiday/a b.jpg (3.2 MB): 1 picture made"
+    assert json.loads(sent.forms["GCM"])["notification"]["title"] == "Ready: holiday/a b.jpg"
+    assert json.loads(sent.forms["APNS"])["aps"]["alert"]["body"].startswith("holiday/a b.jpg")
+    assert "within an hour:\nhttps://variants/thumb/a.jpg?for=3600\n" in sent.message
+    assert "https" not in sent.forms["sms"]
+
+
+@pytest.mark.capability("S0-14")
+def test_an_uploader_hears_of_the_own_upload_if_the_address_came_with_it(store: FakeStore) -> None:
+    store.given[UPLOADS, KEY] = {"notify": "Ann@Photos.example"}
+    run(store, DONE, notices=(), uploaders=("ann@photos.example",))
+    run(store, {**DONE, "key": "incoming/b.jpg"}, notices=(), uploaders=("ann@photos.example",))
+    [sent] = store.published
+    assert sent.attributes == {"kind": "completed", "uploader": "ann@photos.example"}
+
+
+def test_an_address_that_nobody_declared_is_written_to_by_nobody(store: FakeStore) -> None:
+    store.given[UPLOADS, KEY] = {"notify": "stranger@elsewhere.example"}
+    run(store, DONE, uploaders=("ann@photos.example",))
+    [sent] = store.published
+    assert sent.attributes == {"kind": "completed"}
+
+
 def test_a_new_upload_under_the_same_key_is_news(store: FakeStore) -> None:
     run(store, DONE)
     run(store, {**DONE, "sequencer": "02"})
@@ -136,4 +202,4 @@ def test_a_subject_is_one_line_of_ascii_and_fits(store: FakeStore) -> None:
     ],
 )
 def test_sizes_read_as_people_say_them(count: int, shown: str) -> None:
-    assert notifier.size(count) == shown
+    assert notices.size(count) == shown
