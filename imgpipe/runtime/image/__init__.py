@@ -18,8 +18,8 @@ clock.
     making      the above in order, for all steps of a function at once
 
 `make` ends with pictures or raises Rejected with one of the closed list of reasons; whatever a
-decoder raises on a broken file is translated in `opening.refusals`. Not here yet: a child process
-for decoders that hang or crash; until then what is known to hang is refused on its header.
+decoder raises on a broken file is translated in `opening.refusals`. What hangs or crashes a decoder is
+`guard`'s matter, which runs all this in a child.
 """
 
 from imgpipe.runtime.image.making import make

@@ -9,6 +9,7 @@ decode off.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from imgpipe.runtime.image import colour
 from imgpipe.runtime.image.opening import Opened, check_memory, refusals, turned
 from imgpipe.runtime.image.resampling import resize
+from imgpipe.runtime.image.structure import wavelet_levels
 
 if TYPE_CHECKING:
     from imgpipe.runtime.image.geometry import Box, Size
@@ -65,7 +67,11 @@ def turn(im: Image.Image, orientation: int) -> Image.Image:
 
 
 def _draft(opened: Opened, stored: Size) -> Box | None:
-    """Ask a JPEG's decoder for fewer pixels; return the box of the picture within them."""
+    """Ask a decoder that can for fewer pixels; return the box of the picture within them, if it
+    isn't all of them.
+    """
+    if opened.format == "JPEG2000":
+        _reduce(opened.im, stored)
     if opened.format != "JPEG":
         return None
     jpeg: Any = opened.im
@@ -73,6 +79,21 @@ def _draft(opened: Opened, stored: Size) -> Box | None:
     wanted = (max(1, int(stored[0] * GAP)), max(1, int(stored[1] * GAP)))
     drafted = jpeg.draft(None, wanted)
     return drafted[1] if drafted else None
+
+
+def _reduce(im: Any, stored: Size) -> None:
+    """Let a JPEG 2000 be decoded at the smallest half that serves, of those that it holds.
+
+    The decoder rounds sizes up and Pillow to the nearest: only where both agree does it work.
+    """
+    scale = min(im.width / stored[0], im.height / stored[1]) / GAP
+    most = min(wavelet_levels(im.fp.getvalue()), int(math.log2(scale)) if scale > 1 else 0)
+    agreed = (
+        halved
+        for halved in range(most, 0, -1)
+        if all((side + 2**halved // 2) >> halved == -(-side >> halved) for side in im.size)
+    )
+    im.reduce = next(agreed, 0)
 
 
 def _fitting(stored: Size, decoded: Size) -> Size:

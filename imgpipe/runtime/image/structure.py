@@ -98,3 +98,16 @@ def declared_size(data: bytes) -> tuple[int, int]:
 
 def _little(data: bytes) -> int:
     return int.from_bytes(data, "little")
+
+
+def wavelet_levels(data: bytes) -> int:
+    """Return how often a JPEG 2000 can be halved while it is decoded; 0 if it doesn't say.
+
+    The number stands in the COD segment of the main header (ISO/IEC 15444-1, A.6.1).
+    """
+    at = data.find(b"\xff\x4f\xff\x51") + 2
+    while at >= 2 and at + 10 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+        if data[at + 1] == 0x52:
+            return min(data[at + 9], 32)
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 0

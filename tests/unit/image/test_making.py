@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 from imgpipe.runtime import image
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.image import counting, resampling
+from imgpipe.runtime.image.structure import wavelet_levels
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits
 from tests.pictures import (
@@ -77,6 +78,16 @@ def test_a_scaled_decode_shows_the_same_picture() -> None:
     made = make(data, large={"width": 500}, thumb={"width": 40, "height": 40, "fit": "cover"})
     assert is_upright(opened(made["large"].data))
     assert is_upright(opened(made["thumb"].data), 20)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 6])
+def test_a_jpeg_2000_is_decoded_at_a_half_that_it_holds(levels: int) -> None:
+    data = encoded(corners(1200, 900), "JPEG2000", num_resolutions=levels)
+    assert wavelet_levels(data) == levels - 1
+    for width in (50, 299, 601, 1200):
+        made = one(data, width=width)
+        assert made.size == (width, round(width * 3 / 4))
+        assert is_upright(made)
 
 
 @pytest.mark.parametrize("value", [0, 100, 128, 255])
