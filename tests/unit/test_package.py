@@ -179,6 +179,19 @@ class TestLock:
                 lambda_lock.pins(tmp_path)
 
 
+def test_a_projects_own_filters_and_pictures_travel_in_the_zip(tmp_path: Path) -> None:
+    folder = tmp_path / "lambdas" / "images"
+    (folder / "filters").mkdir(parents=True)
+    (folder / "handler.py").write_text((ROOT / "lambdas" / "images" / "handler.py").read_text())
+    before = package.code_hash("images", tmp_path)
+    (folder / "filters" / "negative.py").write_text("def negative(im, value):\n    return im\n")
+    (folder / "logo.png").write_bytes(b"picture")
+    assert package.code_hash("images", tmp_path) != before
+    made = package.build(["images"], tmp_path, tmp_path / "out", target="host")
+    with zipfile.ZipFile(made["images"].path) as built:
+        assert {"filters/negative.py", "logo.png"} <= set(built.namelist())
+
+
 class TestWheels:
     def test_pip_is_asked_for_lambdas_python_and_every_tag_it_loads(self) -> None:
         wanted = wheels.abi("arm64")
