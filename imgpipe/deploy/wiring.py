@@ -113,6 +113,7 @@ def _step_branch(build: Build, group: Group) -> None:
         steps={name: steps.with_hash(step) for name, step in group.steps.items()}
         if created
         else {},
+        on=group.on if created else "",
         matches=steps.matches(build.spec, group.steps) if created else {},
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",

@@ -27,7 +27,7 @@ from urllib.parse import unquote_plus
 
 from imgpipe.runtime.errors import Malformed
 
-Kind = Literal["created", "removed", "other"]
+Kind = Literal["created", "removed", "restored", "tagged", "other"]
 MAX_DEPTH = 6
 """Envelopes within envelopes. Four is the most that any route makes; a message can claim more."""
 
@@ -200,19 +200,33 @@ def _of_s3(record: dict[str, Any]) -> Change:
     )
 
 
+_S3_KINDS: dict[str, Kind] = {
+    "ObjectCreated:": "created",
+    "ObjectRemoved:": "removed",
+    "LifecycleExpiration:": "removed",
+    "ObjectRestore:Completed": "restored",
+    "ObjectTagging:": "tagged",
+}
+
+
 def _kind(name: str, key: str, size: Any) -> Kind:
     if key.endswith("/") and not size:
         return "other"  # what S3's console makes of a new folder
-    if name.startswith("ObjectCreated:"):
-        return "created"
-    return "removed" if name.startswith(("ObjectRemoved:", "LifecycleExpiration:")) else "other"
+    found = next((kind for start, kind in _S3_KINDS.items() if name.startswith(start)), None)
+    return found or "other"
 
 
 def _version(given: Any) -> str | None:
     return None if given in (None, "", "null") else str(given)
 
 
-_EVENTBRIDGE_KINDS: dict[str, Kind] = {"Object Created": "created", "Object Deleted": "removed"}
+_EVENTBRIDGE_KINDS: dict[str, Kind] = {
+    "Object Created": "created",
+    "Object Deleted": "removed",
+    "Object Restore Completed": "restored",
+    "Object Tags Added": "tagged",
+    "Object Tags Deleted": "tagged",
+}
 
 
 def _of_eventbridge(document: dict[str, Any]) -> Change:

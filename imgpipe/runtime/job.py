@@ -111,7 +111,7 @@ def from_change(
     origin = Origin(
         key=change.key,
         version_id=change.version_id,
-        sequencer=change.sequencer,
+        sequencer=change.sequencer if change.kind == "created" else "",  # the version's own holds
         etag=change.etag,
         size=change.size or 0,
         uploaded_at=change.at,

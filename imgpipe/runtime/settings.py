@@ -62,6 +62,7 @@ class Settings:
     notices_topic_arn: str = ""
     settings_hash: str = ""
     expected: tuple[str, ...] = ()
+    on: str = "created"  # what starts its steps: created, restored or tagged
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     matches: dict[str, Rule] = field(default_factory=dict)  # of steps that work on some uploads
     limits: Limits = field(default_factory=Limits)

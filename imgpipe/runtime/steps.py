@@ -93,7 +93,7 @@ def report_broken(
     """Tell the rows of every upload in `messages` that the function broke before it worked on them."""
     worker = _Worker(store=store, settings=settings, make=_unreachable, request_id=request_id)
     for message in messages:
-        for change in _created(message):
+        for change in _wanted(message, settings.on):
             job = worker.job(change, message)
             worker.say(job.failure(error, log.now(), 0))
 
@@ -102,13 +102,13 @@ def _unreachable(*_: Any) -> Mapping[str, Made]:
     raise AssertionError("a broken function makes no pictures")
 
 
-def _created(message: Message) -> list[Change]:
-    """Return the uploads in `message`; none if it can't be read, which is its own trouble."""
+def _wanted(message: Message, on: str) -> list[Change]:
+    """Return what `message` tells of; nothing if it can't be read, which is its own trouble."""
     try:
         found = events.changes(message.document())
     except Malformed:
         return []
-    return [change for change in found if change.kind == "created"]
+    return [change for change in found if change.kind == on]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class _Worker:
         failures: list[Exception] = []
         found = events.changes(message.document())
         for change in found:
-            if change.kind != "created":
+            if change.kind != self.settings.on:
                 continue
             try:
                 self.change(change, message, alone=len(found) == 1)

@@ -115,7 +115,7 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
     for _ in range(WRITE_ATTEMPTS):
         stored = store.get_item(settings.table, key, row.SK_IMAGE)
         before, rev = row.load(stored) if stored else (None, None)
-        after, delete, announce = _merge(before, heard)
+        after, delete, announce = _merge(before, [_placed(each, before) for each in heard])
         named = row.outputs(after) if after else set()
         _tidy(sorted((delete | orphans) - named), store, settings)
         if after is None or after == before or _put(after, rev, store, settings):
@@ -123,6 +123,16 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
                 _announce(after, store, settings)
             return
     raise Transient(f"the row of {key!r} kept changing during {WRITE_ATTEMPTS} attempts")
+
+
+def _placed(result: dict[str, Any], before: Row | None) -> dict[str, Any]:
+    """Give a result without a place in the order, such as one of changed tags, that of its version."""
+    if before is None or result["kind"] != "step" or result["sequencer"]:
+        return result
+    version = (result.get("version_id"), result.get("etag", ""))
+    same = version == (before["version_id"], before["etag"])
+    head = {name: before[name] for name in ("sequencer", "uploaded_at")}
+    return {**result, **head} if same else result
 
 
 def _merge(

@@ -137,8 +137,8 @@ def test_a_malformed_body_is_told_as_such(body: str) -> None:
         ("s3:ObjectCreated:CompleteMultipartUpload", "created"),
         ("ObjectRemoved:Delete", "removed"),
         ("LifecycleExpiration:DeleteMarkerCreated", "removed"),
-        ("ObjectRestore:Completed", "other"),
-        ("ObjectTagging:Put", "other"),
+        ("ObjectRestore:Completed", "restored"),
+        ("ObjectTagging:Put", "tagged"),
         ("", "other"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.fakes import (
     FakeContext,
     FakeStore,
     s3_event,
+    s3_record,
     sns_envelope,
     sns_event,
     sqs_event,
@@ -285,3 +287,18 @@ def test_a_broken_results_queue_never_hides_the_first_fault(store: FakeStore) ->
     with pytest.raises(BrokenError) as caught:
         run(store, sns_event(s3_event(store.upload(UPLOADS, KEY, BROKEN))))
     assert isinstance(caught.value.__context__, ZeroDivisionError)
+
+
+@pytest.mark.capability("S2-1")
+@pytest.mark.parametrize(
+    ("on", "name"), [("tagged", "ObjectTagging:Put"), ("restored", "ObjectRestore:Completed")]
+)
+def test_changed_tags_and_restored_archives_start_their_own_steps_alone(
+    store: FakeStore, on: str, name: str
+) -> None:
+    created = store.upload(UPLOADS, KEY, GOOD)
+    told = s3_record(UPLOADS, KEY, number=9, name=name, version_id="v1")
+    event = sqs_event(s3_event(created), s3_event(told))
+    steps.run(event, FakeContext(), make, store=store, settings=replace(SETTINGS, on=on))
+    [result] = results(store)
+    assert (result["version_id"], result["sequencer"]) == ("v1", "")  # its version's holds

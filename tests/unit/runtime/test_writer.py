@@ -251,3 +251,15 @@ def test_an_image_that_failed_and_is_redriven_is_done_and_told_so(store: FakeSto
     write(store, step("sizes", "done", attempt_id="m9:1"))
     assert stored(store)["status"] == "done"
     assert [end["status"] for end in completions(store)] == ["failed", "done"]
+
+
+@pytest.mark.capability("S2-1")
+def test_what_tags_led_to_joins_the_row_of_its_version(store: FakeStore) -> None:
+    write(store, step())
+    later = {"sequencer": "", "uploaded_at": "2026-03-01T00:00:00.000Z"}
+    write(store, step("labels", **later))
+    write(store, step("other", number=1, **{**later, "version_id": "v0"}))
+    row = stored(store)
+    assert set(row["steps"]) == {"sizes", "labels"}
+    assert row["status"] == "done"
+    assert row["uploaded_at"] == "2026-01-31T12:00:00.000Z"
