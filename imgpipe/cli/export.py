@@ -28,7 +28,7 @@ As = Annotated[Format, typer.Option("--format", help="How to draw it.")]
 
 def register(app: typer.Typer) -> None:
     export = typer.Typer(help="Write the pipeline in another form.", no_args_is_help=True)
-    for command in (graph, cloudformation, ci):
+    for command in (graph, cloudformation, terraform, ci):
         export.command()(command)
     app.add_typer(export, name="export", rich_help_panel=PANEL)
 
@@ -69,6 +69,37 @@ def cloudformation(
             "given inline, CloudFormation takes 51.2 kB",
             soft_wrap=True,
         )
+
+
+def terraform(
+    existing: Annotated[
+        bool, typer.Option("--import", help="Ask the cloud, and import what is up already.")
+    ] = False,
+    file: options.File = options.PIPELINE_FILE,
+    env: options.Env = options.LOCAL,
+    out: Out = None,
+) -> None:
+    """Write the pipeline for Terraform, in its JSON syntax: save it as NAME.tf.json.
+
+    Its variables code_bucket and code_version say where the functions' code is: `imgpipe package --to
+    s3://BUCKET/PREFIX` puts it there.
+    """
+    from imgpipe.deploy.export import symbolic
+    from imgpipe.deploy.export import terraform as form
+
+    if not existing:
+        source = symbolic.read(file, env, account=form.ACCOUNT, region=form.REGION)
+        _write(form.text(source.graph, source.code_version), out)
+        return
+    from imgpipe.operate.existing import existing as ask
+    from imgpipe.operate.project import open_project
+
+    project = open_project(file, env)
+    place = project.graph.place
+    source = symbolic.read(file, env, account=place.account, region=place.region)
+    found = ask(project)
+    _write(form.text(source.graph, source.code_version, found), out)
+    render.err().print(f"{len(found.keys)} of {len(project.graph.resources)} resources are up")
 
 
 class Service(StrEnum):

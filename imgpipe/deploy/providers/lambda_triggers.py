@@ -156,6 +156,10 @@ class Mappings:
                 )
         self._site.until(lambda: not self._all(before), f"the end of mapping {before.key.name}")
 
+    def id_of(self, wanted: r.Mapping) -> str:
+        """Return the UUID that AWS gave it; nothing for one that isn't there."""
+        return next((str(there["UUID"]) for there in self._all(wanted)), "")
+
     def _all(self, wanted: r.Mapping) -> list[dict[str, Any]]:
         """Return the mappings of this function and queue: one, or none."""
         arn = self._site.place.queue_arn(wanted.queue)

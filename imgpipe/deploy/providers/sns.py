@@ -107,6 +107,10 @@ class Subscriptions:
         if arn := self._arn(before):
             gone(lambda: self._sns.unsubscribe(SubscriptionArn=arn))
 
+    def id_of(self, wanted: Subscription) -> str:
+        """Return the ARN that AWS gave it; nothing for one that is pending or not there."""
+        return self._arn(wanted) or ""
+
     def pending(self, topic: str) -> list[str]:
         """Return the addresses that have not confirmed yet."""
         return [
