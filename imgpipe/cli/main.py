@@ -14,6 +14,7 @@ from imgpipe import __version__, errors
 
 GROUPS = (
     "provision",
+    "versions",
     "declare",
     "export",
     "images",

@@ -26,6 +26,7 @@ from imgpipe.deploy.providers.sns import Subscriptions
 from imgpipe.deploy.providers.sqs import Queues
 from imgpipe.deploy.resources import Function, Key, Queue, Resource, Subscription
 from imgpipe.errors import ImgpipeError, MissingError
+from imgpipe.operate import versions
 from imgpipe.operate.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -74,7 +75,27 @@ def up(
         held = yield from _take_lease(project, site, approved, say, leased)
         actions = plan(project)
         _refuse_unapproved(actions, approved)
-        yield from _while_held(held, apply(site, actions, again="imgpipe up"))
+        changed = yield from _noting_functions(
+            _while_held(held, apply(site, actions, again="imgpipe up"))
+        )
+        versions.record(project, changed, builds.archive_of)
+
+
+def _noting_functions(
+    events: Generator[Event, None, None],
+) -> Generator[Event, None, list[Function]]:
+    """Pass `events` on; return the functions that were created or updated."""
+    changed = []
+    for event in events:
+        resource = event.action.resource
+        if (
+            isinstance(resource, Function)
+            and event.state == "done"
+            and event.action.verb is not Verb.DELETE
+        ):
+            changed.append(resource)
+        yield event
+    return changed
 
 
 def down(

@@ -23,6 +23,8 @@ from imgpipe.errors import CloudError
 
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
 NOTES = f"{OPERATIONS}/"
+KEPT_NOTES = (f"{OPERATIONS}/rescued/", f"{OPERATIONS}/receipts/")
+"""What somebody may still need: dead letters that were archived, receipts of what was erased."""
 DELETE_BATCH = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
 """What the XML of DeleteObjects can't hold, or loses."""
@@ -102,10 +104,10 @@ class Buckets:
         return CloudError(f"bucket {name}", "it holds objects", hint="imgpipe down --delete-data")
 
     def is_empty(self, name: str) -> bool:
-        """Tell whether the bucket holds nothing but our notes, also no former version."""
+        """Tell whether the bucket holds nothing but notes that may go with it, also no former version."""
         for page in self._pages("list_object_versions", name):
             for kind in ("Versions", "DeleteMarkers"):
-                if any(not one["Key"].startswith(NOTES) for one in page.get(kind, ())):
+                if any(_is_data(one["Key"]) for one in page.get(kind, ())):
                     return False
         return True
 
@@ -262,3 +264,7 @@ def _days(rules: Mapping[Any, dict[str, Any]], rule_id: str, action: str, unit: 
     rule = rules.get(rule_id, {})
     days = rule.get(action, {}).get(unit) if rule.get("Status") == "Enabled" else None
     return None if days is None else int(days)
+
+
+def _is_data(key: str) -> bool:
+    return not key.startswith(NOTES) or key.startswith(KEPT_NOTES)

@@ -1,0 +1,263 @@
+"""Versions of the functions: what each `up` put there, and the way back to an earlier one.
+
+After an `up` changed functions, each of them is published as a version of Lambda's own, described by its code and
+settings; a note under `ops/versions/` keeps the function whole, and `ops/code/` its zip. A rollback makes a function
+what its note says: code, settings, memory, timeout. pipeline.yaml doesn't change with it, so `plan` shows the
+difference and the next `up` would take it away again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cloud import error_code, explain
+from imgpipe.deploy.names import OPERATIONS
+from imgpipe.deploy.providers.lambda_function import Functions
+from imgpipe.deploy.resources import Function
+from imgpipe.errors import MissingError, UsageError
+from imgpipe.operate import ops, parallel
+from imgpipe.operate.times import iso
+from imgpipe.runtime.settings import SETTINGS_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgpipe.deploy.providers.site import Archive, Site
+    from imgpipe.operate.project import Project
+
+FOLDER, CODE = "versions/", "code/"
+KEPT = 20
+"""Versions of a function that are kept; older ones go when a new one comes."""
+HASH_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A function as it was published. `number` is Lambda's, or 0 where it gave none."""
+
+    name: str  # the function's short name
+    number: int
+    at: str
+    run: str  # the `up` that made it
+    function: Function
+    current: bool = False
+
+    @property
+    def settings(self) -> str:
+        return settings_hash(self.function)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "function": self.name,
+            "version": self.number,
+            "at": self.at,
+            "run": self.run,
+            "code": self.function.code_hash,
+            "settings": self.settings,
+            "memory_mb": self.function.memory_mb,
+            "timeout_s": self.function.timeout_s,
+            "current": self.current,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Zip:
+    """A zip that was read back. `path` is a file of its own."""
+
+    path: Path
+    sha256_base64: str
+
+
+def settings_hash(function: Function) -> str:
+    """Identify what a function is told and how it is run, without its code."""
+    told = dict(function.environment).get(SETTINGS_VARIABLE, "")
+    text = (
+        f"{told}\n{function.memory_mb}\n{function.timeout_s}\n{function.tmp_mb}\n{function.handler}"
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def record(
+    project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
+) -> None:
+    """Publish and note each of `changed`, which an `up` has just made or changed."""
+    if not changed:
+        return
+    _keep_code(project, changed, archive_of)
+    run = iso(datetime.now(UTC))
+    with ThreadPoolExecutor(min(8, len(changed)), "versions") as pool:
+        for future in [pool.submit(_publish, project, function, run) for function in changed]:
+            future.result()
+
+
+def listed(project: Project, name: str | None = None) -> list[Version]:
+    """Return the versions that are known, by function, the newest first. Raises UsageError for an unknown function."""
+    short = {branch.name for branch in project.graph.branches if branch.function}
+    if name is not None and name not in short:
+        raise UsageError(f"function {name}", f"the functions are {', '.join(sorted(short))}")
+    names = [each for each in ops.names(project, FOLDER) if name in (None, _short_of(each))]
+    notes = parallel.stream(lambda each: ops.read(project, each), names, 8)
+    found = [_version(note) for note in notes if note]
+    live = _live(project, {version.function.name for version in found})
+    marked = [
+        replace(each, current=_same(each.function, live.get(each.function.name))) for each in found
+    ]
+    return sorted(marked, key=lambda version: (version.name, -version.number, version.at))
+
+
+def target(versions: Sequence[Version], name: str, number: int | None) -> Version:
+    """Return the version of function `name` to go back to: `number`, or the newest that isn't current.
+
+    Raises MissingError when there is none.
+    """
+    own = [version for version in versions if version.name == name]
+    if number is not None:
+        found = [version for version in own if version.number == number]
+    else:
+        running = next((place for place, version in enumerate(own) if version.current), -1)
+        found = own[running + 1 :]
+    if not found:
+        which = f"version {number}" if number is not None else "an earlier version"
+        raise MissingError(f"function {name}", f"{which} isn't known", hint="imgpipe versions")
+    return found[0]
+
+
+def before_last_up(versions: Sequence[Version]) -> list[Version]:
+    """Return what each function that the last `up` changed was before it. Raises MissingError when nothing was."""
+    last = max((version.run for version in versions), default="")
+    changed = {version.name for version in versions if version.run == last}
+    found = []
+    for name in sorted(changed):
+        own = [version for version in versions if version.name == name and version.run != last]
+        found += own[:1]
+    if not found:
+        raise MissingError("the last `up`", "nothing was there before it", hint="imgpipe versions")
+    return found
+
+
+def rollback(project: Project, site: Site, wanted: Version) -> None:
+    """Make the function what `wanted` says. Raises CloudError, MissingError when its code isn't kept any more."""
+    functions = Functions(replace(site, archive_of=lambda function: _read_code(project, function)))
+    there = next(iter(functions.read(wanted.function.name, {})), None)
+    if there is None:
+        raise MissingError(f"function {wanted.name}", "it is not there", hint="imgpipe up")
+    functions.update(wanted.function, there)
+
+
+def _same(wanted: Function, there: Function | None) -> bool:
+    return there is not None and replace(there, source=wanted.source) == wanted
+
+
+def _live(project: Project, names: Iterable[str]) -> dict[str, Function]:
+    from imgpipe.operate.provision import site_of
+
+    functions = Functions(site_of(project))
+    declared = {each.key: each for each in project.graph.of(Function)}
+
+    def read(name: str) -> Function | None:
+        return next(iter(functions.read(name, declared)), None)
+
+    return {found.name: found for found in parallel.stream(read, sorted(names), 8) if found}
+
+
+def _keep_code(
+    project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
+) -> None:
+    s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
+    for key, function in {_code_key(function): function for function in changed}.items():
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+        except s3.exceptions.ClientError as error:
+            if error_code(error) not in {"404", "NoSuchKey", "NotFound"}:
+                raise explain(error, f"code {key}") from error
+            s3.put_object(Bucket=bucket, Key=key, Body=archive_of(function).path.read_bytes())
+
+
+def _read_code(project: Project, function: Function) -> Zip:
+    s3, key = project.cloud.client("s3"), _code_key(function)
+    try:
+        body = s3.get_object(Bucket=project.graph.variants_bucket, Key=key)["Body"].read()
+    except s3.exceptions.ClientError as error:
+        raise explain(error, f"the code of {function.name}") from error
+    path = Path(tempfile.mkdtemp(prefix="imgpipe-")) / "code.zip"
+    path.write_bytes(body)
+    return Zip(path, base64.b64encode(hashlib.sha256(body).digest()).decode())
+
+
+def _code_key(function: Function) -> str:
+    return f"{OPERATIONS}/{CODE}{function.code_hash}-{function.architecture}-{function.runtime}.zip"
+
+
+def _publish(project: Project, function: Function, run: str) -> None:
+    client = project.cloud.client("lambda")
+    about = f"code {function.code_hash}, settings {settings_hash(function)}"
+    try:
+        answer = client.publish_version(FunctionName=function.name, Description=about)
+    except client.exceptions.ClientError as error:
+        raise explain(error, f"a version of {function.name}") from error
+    number = int(answer["Version"]) if str(answer["Version"]).isdecimal() else 0
+    name = _short(project, function)
+    told = {"name": name, "number": number, "at": iso(datetime.now(UTC)), "run": run}
+    note = {**told, "function": asdict(function)}
+    ops.write(project, f"{FOLDER}{name}/{number:06}.json", note)
+    _drop_old(project, function, name)
+
+
+def _drop_old(project: Project, function: Function, name: str) -> None:
+    """Forget what is older than the last `KEPT` versions. The code stays: other versions may have it."""
+    old = sorted(ops.names(project, f"{FOLDER}{name}/"))[:-KEPT]
+    client = project.cloud.client("lambda")
+    for each in old:
+        number = str(int(Path(each).stem))
+        client.delete_function(FunctionName=function.name, Qualifier=number)
+        ops.remove(project, each)
+
+
+def _short(project: Project, function: Function) -> str:
+    return next(
+        (branch.name for branch in project.graph.branches if branch.function == function.name),
+        function.name,
+    )
+
+
+def _short_of(note: str) -> str:
+    return note.removeprefix(FOLDER).split("/", 1)[0]
+
+
+def _version(note: Mapping[str, Any]) -> Version:
+    fields = dict(note["function"])
+    fields["environment"] = tuple((str(name), str(value)) for name, value in fields["environment"])
+    return Version(
+        name=str(note["name"]),
+        number=int(note["number"]),
+        at=str(note["at"]),
+        run=str(note["run"]),
+        function=Function(**fields),
+    )
+
+
+def changes(before: Function | None, after: Function) -> Iterator[str]:
+    """Yield in words what a rollback would change."""
+    if before is None:
+        yield "the function is not there"
+        return
+    if before.code_hash != after.code_hash:
+        yield f"code {before.code_hash} → {after.code_hash}"
+    for name, words in (("memory_mb", "memory"), ("timeout_s", "timeout"), ("tmp_mb", "tmp")):
+        if getattr(before, name) != getattr(after, name):
+            yield f"{words} {getattr(before, name)} → {getattr(after, name)}"
+    if dict(before.environment) != dict(after.environment):
+        yield "settings"
+
+
+def live(project: Project, versions: Sequence[Version]) -> dict[str, Function]:
+    """Return the functions that `versions` are of, as they are now, by full name."""
+    return _live(project, {version.function.name for version in versions})
