@@ -1,4 +1,4 @@
-"""`why`, `audit`: what became of one image, and whether something became of every one."""
+"""`why`, `audit`, `erase`, `selftest`: one image's way, every image's end, one gone for good, and a trial."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.audit.law import Finding
     from imgpipe.operate.audit.walk import Tally
     from imgpipe.operate.project import Project
+    from imgpipe.operate.selftest.run import Check, SelfTest
 
 PANEL = "Watch and mend"
 
@@ -24,6 +25,8 @@ PANEL = "Watch and mend"
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(why)
     app.command(rich_help_panel=PANEL)(audit)
+    app.command(rich_help_panel=PANEL)(erase)
+    app.command(rich_help_panel=PANEL)(selftest)
 
 
 def why(
@@ -142,6 +145,108 @@ def _after(tally: Tally, healed: int, *, planned: bool) -> None:
     elif tally.findings.total():
         more = "" if planned else " --dry-run"
         render.err().print(f"[cyan]next:[/] imgpipe audit --heal{more}")
+
+
+def erase(
+    key: Annotated[str, typer.Argument(help="An upload, with or without the prefix.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what there is of it; remove nothing.")
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long to look for what comes back.")] = "3m",
+    yes: options.Yes = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Remove every version, output, row, queued and dead message of one upload for good, with a receipt.
+
+    Asks first. Interrupted, run it again. Exits 3 when it could not yet verify that all is gone.
+    """
+    from imgpipe.cli.views import erase as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.erase import run
+    from imgpipe.operate.times import duration
+
+    timeout_s = duration(timeout)
+    project = _open(file, env)
+    found = run.find(project, key)
+    if dry_run:
+        if json:
+            render.print_json({"key": found.key, "found": found.as_json()})
+        else:
+            words.put(*view.holdings(found))
+        return
+    if not yes:
+        render.err().print(*view.holdings(found), sep="\n")
+        confirm("Remove all of this for good?")
+    with render.err().status(f"erasing {render.safe(found.key)}") as status:
+        for receipt in run.erase(project, found.key, timeout_s=timeout_s):
+            status.update(f"{receipt.total:,} removed; looking for what comes back")
+    if json:
+        render.print_json(receipt.as_json())
+    else:
+        words.put(*view.receipt(receipt))
+    if not receipt.complete:
+        render.err().print("[cyan]next:[/] run it again")
+        raise typer.Exit(errors.PENDING)
+
+
+def selftest(
+    timeout: Annotated[str, typer.Option(help="How long the two images may take.")] = "2m",
+    alarm: Annotated[
+        bool, typer.Option("--alarm/--no-alarm", help="Also wait for a dead letter's alarm.")
+    ] = True,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the two images there, to be looked at.")
+    ] = False,
+    env: options.Env = options.LOCAL,
+    file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
+) -> None:
+    """Send a good and a poison image through the pipeline, and a dead letter for its alarm; see that all comes.
+
+    Cleans up after itself. Exits 3 when something doesn't come.
+    """
+    import uuid
+
+    from imgpipe.cli.views import selftest as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.selftest.run import SelfTest
+    from imgpipe.operate.times import duration
+
+    timeout_s = duration(timeout)
+    test = SelfTest(_open(file, env), uuid.uuid4().hex[:8], timeout_s, alarm=alarm)
+    checks: list[Check] = []
+
+    def show(check: Check) -> None:
+        checks.append(check)
+        if not json:
+            words.line(view.line(check))
+
+    try:
+        with render.err().status("waiting for what must come"):
+            for check in test.run():
+                show(check)
+    finally:
+        if not keep:
+            with render.err().status("cleaning up"):
+                show(test.clean_up())
+    if json:
+        render.print_json(view.document(checks))
+    else:
+        render.err().print(view.verdict(checks))
+    _next_of_selftest(test, checks, keep=keep)
+
+
+def _next_of_selftest(test: SelfTest, checks: list[Check], *, keep: bool) -> None:
+    """Exit 3, with what to run next, when something didn't come."""
+    if all(check.state != "missing" for check in checks):
+        return
+    commands = "imgpipe status, imgpipe selftest --keep, then imgpipe why on the image"
+    if keep:
+        commands = " or ".join(f"imgpipe why {test.key(name)}" for name in ("good", "poison"))
+    render.err().print(f"[cyan]next:[/] {render.safe(commands)}")
+    raise typer.Exit(errors.PENDING)
 
 
 def confirm(question: str) -> None:

@@ -1,0 +1,5 @@
+"""`erase KEY`: everything of one upload, gone for good, with a receipt.
+
+survey   what there is of a key: versions, outputs, rows, notices, dead and queued messages
+run      remove it, round by round, until nothing has come back for a while; the receipt
+"""
