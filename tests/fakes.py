@@ -41,6 +41,9 @@ class FakeSource:
     def etag(self) -> str:
         return f"etag-{hash(self.data) & 0xFFFF:04x}"
 
+    def head(self, count: int) -> bytes:
+        return self.data[:count]
+
     def read(self) -> bytes:
         return self.data
 

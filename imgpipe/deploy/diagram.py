@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from imgpipe.deploy import drawing
 from imgpipe.deploy.resources import Key
 from imgpipe.deploy.sketch import Edge, Node, Shape, Sketch, sketch
+from imgpipe.deploy.steps import LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,7 @@ def _word(name: str) -> str:
 def _outline(made: Sketch, graph: Graph) -> Iterator[str]:
     """Yield lines in two columns: what leads where, and the dead-letter queue of each."""
     rest: list[Key | str] = [
+        *(Key("queue", name) for short, name in graph.queues.items() if short.endswith(LARGE)),
         Key("queue", graph.queues["results"]),
         Key("queue", graph.queues["rejected"]),
         Key("topic", graph.topics["completed"]),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.deploy.icons import ICONS, STYLE
 from imgpipe.deploy.sketch import ORDER
+from imgpipe.deploy.steps import LARGE
 from imgpipe.deploy.triggers import OCCASIONS
 
 if TYPE_CHECKING:
@@ -183,7 +184,19 @@ def _hearing(sketch: Sketch, on: On) -> list[Key | str]:
     bucket, topic = _find(sketch, "bucket", "uploads"), _find(sketch, "topic", OCCASIONS[on].topic)
     told = [edge for edge in sketch.after(bucket) if edge.label.split()[0] == on] if bucket else []
     direct = [edge.target for edge in told if edge.target != topic]
-    return [*direct, *(edge.target for edge in (sketch.after(topic) if topic else ()))]
+    heard = [*direct, *(edge.target for edge in (sketch.after(topic) if topic else ()))]
+    return [each for target in heard for each in (target, *_lane(sketch, target))]
+
+
+def _lane(sketch: Sketch, target: Key | str) -> list[Key | str]:
+    """Return the queue that a branch hands over to what is too much for it."""
+    runs = [target, *(edge.target for edge in sketch.after(target))]
+    return [
+        edge.target
+        for each in runs
+        for edge in sketch.after(each)
+        if sketch.nodes[edge.target].title == sketch.nodes[each].title + LARGE
+    ]
 
 
 def _arrows(sketch: Sketch, places: Places) -> Iterator[str]:

@@ -58,6 +58,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "Step": {
         "on": "What starts it: an upload, a removal (or expiry), a restored archive, changed tags.",
         "only": "Work on some of the uploads alone.",
+        "lane": "Where uploads go that are too much for this step's function.",
         "via": "How events come: through a queue, directly, or through a queue to workers (`imgpipe worker`).",
         "group": "Steps with the same group share a function: one read, one decode.",
         "variants": "The pictures that are made; a variant's name is its folder.",
@@ -69,6 +70,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "tags": "Words for the picture: basic computes them from measures, which are kept too; "
         "rekognition has AWS add what it recognises.",
         "lambda": "A folder in lambdas/ with code of your own, or settings for this step alone.",
+    },
+    "Lane": {
+        "over": "More pixels (`40MP`) or bytes (`50MB`) than this go there; told by size and first bytes.",
+        "to": "A function with more memory, or the workers (`imgpipe worker`).",
+        "memory": "The memory in MB of that function.",
     },
     "Only": {
         "prefix": "A folder below the uploads' prefix.",

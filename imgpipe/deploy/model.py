@@ -157,6 +157,11 @@ def _destination(text: str) -> str:
     return text
 
 
+def _over(text: str) -> str:
+    (PIXEL_LANE if text.endswith("P") else BYTE_LANE).check(text)
+    return text
+
+
 def _colour(text: str) -> str:
     if not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
         raise ValueError(f'{shown(text)} is not a colour; write it in quotes: "#c83c32"')
@@ -246,6 +251,8 @@ Visibility = Annotated[
         }
     ),
 ]
+PIXEL_LANE = Quantity(PIXELS, "40MP` or `50MB", 1, 10 * 10**9, "1 to 10 GP")
+BYTE_LANE = Quantity(BYTES, "50MB` or `40MP", 1, 5 * 10**9, "1 B to 5 GB")
 VISIBILITY = Quantity(SECONDS, "6m or `auto`", 0, 43_200, "at most 12h (AWS's limit)")
 
 
@@ -348,6 +355,22 @@ class Only(Section):
     suffixes: tuple[Suffix, ...] = ()
 
 
+class Lane(Section):
+    """Where uploads go that are too much for a step's function: a larger one, or the workers."""
+
+    over: Annotated[str, AfterValidator(_over)]
+    to: Literal["function", "worker"] = "function"
+    memory: MemoryMB = 6144
+
+    @property
+    def max_pixels(self) -> int:
+        return PIXEL_LANE.check(self.over) if self.over.endswith("P") else 0
+
+    @property
+    def max_bytes(self) -> int:
+        return 0 if self.over.endswith("P") else BYTE_LANE.check(self.over)
+
+
 class Step(Section):
     """What is done with each upload (or removal), and how its events reach the function that does
     it.
@@ -356,6 +379,7 @@ class Step(Section):
     on: On = "created"
     only: Only = Only()
     via: Literal["function", "queue", "worker"] = "queue"
+    lane: Lane | None = None
     group: Name | None = None
     variants: Mapping[Name, Variant] = Field(default_factory=dict)
     filters: tuple[Filter, ...] = ()

@@ -173,7 +173,7 @@ def groups_agree(context: Context) -> Iterator[Finding]:
     for group in context.groups:
         first_name, first = next(iter(group.steps.items()))
         for name, step in list(group.steps.items())[1:]:
-            for field in ("on", "via", "only"):
+            for field in ("on", "via", "only", "lane"):
                 if getattr(step, field) != getattr(first, field):
                     yield Finding(
                         _step(name, field),
@@ -398,6 +398,20 @@ def concurrency(context: Context) -> Iterator[Finding]:
             )
 
 
+def lanes(context: Context) -> Iterator[Finding]:
+    names = {group.name for group in context.groups}
+    for group in context.groups:
+        path = _step(next(iter(group.steps)), "lane")
+        if group.lane and group.on == "removed":
+            yield Finding(
+                path, "a removal has no size: this is for steps that work on pictures", True
+            )
+        if group.lane and group.large in names:
+            yield Finding(path, f"`{group.large}` is the lane's own name; rename that step", True)
+        if group.lane and group.lane.to == "worker" and group.via == "worker":
+            yield Finding(path, "the workers have all of this step's uploads already", True)
+
+
 def destinations(context: Context) -> Iterator[Finding]:
     for name, step in context.spec.steps.items():
         if step.lambda_.on_success and step.via != "function":
@@ -546,6 +560,7 @@ RULES: tuple[Rule, ...] = (
     kept_metadata,
     queue_times,
     concurrency,
+    lanes,
     destinations,
     placeholders,
     lambda_folders,

@@ -19,10 +19,11 @@ from imgpipe.runtime.settings import DECODING_SHARE, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from imgpipe.deploy.model import LambdaDefaults, On, Spec, Step, StepLambda, Variant
+    from imgpipe.deploy.model import LambdaDefaults, Lane, On, Spec, Step, StepLambda, Variant
 
 HASH_LENGTH = 12
 FIRST_POLLERS = 5
+LARGE = "-large"
 DECODING_TIME = 0.6
 """The share of a function's timeout that one image may take."""
 IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
@@ -75,6 +76,12 @@ class Group:
     source: str
     steps: Mapping[str, Step]
     running: Running
+    lane: Lane | None = None
+
+    @property
+    def large(self) -> str:
+        """The name of the branch that the lane leads to."""
+        return self.name + LARGE
 
 
 def settings(step: Step) -> dict[str, Any]:
@@ -214,6 +221,7 @@ def _group(spec: Spec, name: str, steps: Mapping[str, Step]) -> Group:
         via=first.via,
         source=source(first),
         steps=steps,
+        lane=first.lane,
         running=running(spec.lambda_, *(step.lambda_ for step in steps.values())),
     )
 

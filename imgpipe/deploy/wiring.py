@@ -31,11 +31,12 @@ from imgpipe.deploy.names import (
 )
 from imgpipe.deploy.triggers import Feed
 from imgpipe.runtime import row
-from imgpipe.runtime.settings import Settings
+from imgpipe.runtime.settings import DECODING_SHARE, Lane, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imgpipe.deploy import model
     from imgpipe.deploy.policies import Statement
     from imgpipe.deploy.steps import Group, Running
     from imgpipe.deploy.triggers import Scope
@@ -45,6 +46,8 @@ MESSENGER_MEMORY_MB = 512
 """For the writer and the notifier, which read and write short messages."""
 
 NOTICES_AT_ONCE = 1000
+LANE_SHARE = 0.75
+"""Of a lane's memory, for the work on one image."""
 
 Address = tuple[Literal["email", "sms", "application"], str]
 
@@ -57,6 +60,8 @@ def wire(build: Build) -> None:
     add_queue(build, REJECTED, retention_s=DLQ_RETENTION_S)
     for group in groups:
         _step_branch(build, group)
+        if group.lane:
+            _lane_branch(build, group, group.lane)
     _writer(build)
     if build.notices:
         _notifier(build)
@@ -105,21 +110,12 @@ def _topics(build: Build, groups: Sequence[Group]) -> None:
 
 def _step_branch(build: Build, group: Group) -> None:
     """Add a branch of pipeline.yaml."""
-    created = group.on != "removed"
-    statements = _image_statements(build, group) if created else _tidy_statements(build)
-    settings = replace(
-        _settings(build, group.name),
-        settings_hash=steps.group_hash(group) if created else "",
-        steps={name: steps.with_hash(step) for name, step in group.steps.items()}
-        if created
-        else {},
-        on=group.on if created else "",
-        matches=steps.matches(build.spec, group.steps) if created else {},
-        results_queue_url=_url(build, RESULTS),
-        rejected_queue_url=_url(build, REJECTED) if created else "",
-        limits=steps.limits(build.spec, group.running.timeout_s),
-        max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.receives,
-    )
+    settings, statements = _step_settings(build, group), _step_statements(build, group)
+    if group.lane:
+        url = _url(build, group.large)
+        over = Lane(queue_url=url, max_bytes=group.lane.max_bytes, max_pixels=group.lane.max_pixels)
+        settings = replace(settings, lane=over)
+        statements = (*statements, policies.send("Lane", [build.queue_arn(group.large)]))
     add_branch(
         build,
         Work(
@@ -133,6 +129,54 @@ def _step_branch(build: Build, group: Group) -> None:
             feed=triggers.feed(build.spec, build.names, triggers.wanted(group)),
             steps=tuple(group.steps),
         ),
+    )
+
+
+def _lane_branch(build: Build, group: Group, lane: model.Lane) -> None:
+    """Add the same work once more, with more room and a queue that only the step's own function fills."""
+    running = replace(group.running, memory_mb=lane.memory, on_success="")
+    settings = _step_settings(build, group)
+    room = int(lane.memory * 1_048_576 * LANE_SHARE)
+    limits = replace(
+        settings.limits,
+        memory_bytes=max(settings.limits.memory_bytes, room),
+        max_decoded_bytes=max(settings.limits.max_decoded_bytes, int(room * DECODING_SHARE)),
+    )
+    add_branch(
+        build,
+        Work(
+            name=group.large,
+            source=group.source,
+            settings=replace(
+                settings, function=group.large, limits=limits, max_receives=running.receives
+            ),
+            statements=_step_statements(build, group),
+            running=running,
+            via="worker" if lane.to == "worker" else "queue",
+            queue=group.large,
+            steps=tuple(group.steps),
+        ),
+    )
+
+
+def _step_statements(build: Build, group: Group) -> tuple[Statement, ...]:
+    return _tidy_statements(build) if group.on == "removed" else _image_statements(build, group)
+
+
+def _step_settings(build: Build, group: Group) -> Settings:
+    created = group.on != "removed"
+    return replace(
+        _settings(build, group.name),
+        settings_hash=steps.group_hash(group) if created else "",
+        steps={name: steps.with_hash(step) for name, step in group.steps.items()}
+        if created
+        else {},
+        on=group.on if created else "",
+        matches=steps.matches(build.spec, group.steps) if created else {},
+        results_queue_url=_url(build, RESULTS),
+        rejected_queue_url=_url(build, REJECTED) if created else "",
+        limits=steps.limits(build.spec, group.running.timeout_s),
+        max_receives=ASYNC_ATTEMPTS if group.via == "function" else group.running.receives,
     )
 
 

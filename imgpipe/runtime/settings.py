@@ -39,6 +39,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The queue of a larger function, or of workers, and what is for it: more bytes, or more pixels."""
+
+    queue_url: str = ""
+    max_bytes: int = 0
+    max_pixels: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A function's view of the pipeline.
 
@@ -66,6 +75,7 @@ class Settings:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     matches: dict[str, Rule] = field(default_factory=dict)  # of steps that work on some uploads
     limits: Limits = field(default_factory=Limits)
+    lane: Lane = field(default_factory=Lane)
     queue_url: str = ""  # the function's own queue
     backoff_s: int = 10  # the pause before the second attempt
     max_receives: int = 5
@@ -77,6 +87,8 @@ class Settings:
     def dumps(self) -> str:
         """Return compact JSON without the empty fields, stable for equal settings."""
         fields = {name: value for name, value in asdict(self).items() if value not in ("", (), {})}
+        if not self.lane.queue_url:
+            del fields["lane"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -84,7 +96,11 @@ class Settings:
         fields = json.loads(text)
         for name in ("expected", "notices", "uploaders"):
             fields[name] = tuple(fields.get(name, ()))
-        return cls(**{**fields, "limits": Limits(**fields.get("limits", {}))})
+        parts = {
+            "limits": Limits(**fields.get("limits", {})),
+            "lane": Lane(**fields.get("lane", {})),
+        }
+        return cls(**{**fields, **parts})
 
 
 def from_environment() -> Settings:

@@ -25,7 +25,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime import batch, events, labels, log, naming, results
+from imgpipe.runtime import batch, events, labels, lane, log, naming, results
 from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
@@ -155,12 +155,21 @@ class _Worker:
             job, source = self._open(job, change)
             if source is None:
                 return
+            letter = _letter(change, message, alone=alone)
             with closing(source):
-                said = self._attempt(job, source, _letter(change, message, alone=alone), started)
+                if self.settings.lane.queue_url and lane.is_for(self.settings.lane, source):
+                    self._hand_over(job, letter)
+                    return
+                said = self._attempt(job, source, letter, started)
         except Exception as error:
             self.say(job.failure(error, log.now(), _ms_since(started)))
             raise
         self.say(said)
+
+    def _hand_over(self, job: Job, letter: str) -> None:
+        """Give an upload to those who have more room. It is acknowledged here only when it lies there."""
+        self.store.send(self.settings.lane.queue_url, [Outgoing(letter)])
+        log.line("handed over", key=job.origin.key, size=job.origin.size)
 
     def _is_ours(self, change: Change) -> bool:
         """Whether this function's steps, which agree about it, work on such a key."""

@@ -45,6 +45,10 @@ class Source(Protocol):
     def size(self) -> int: ...
     @property
     def uploaded_at(self) -> str: ...
+    def head(self, count: int) -> bytes:
+        """Return the first `count` bytes; `read` returns them again. Raises Transient when the stream breaks."""
+        ...
+
     def read(self) -> bytes:
         """Return all `size` bytes. Raises Transient when the stream ends early or breaks."""
         ...
@@ -134,12 +138,24 @@ class AwsSource:
         self.etag = str(answer.get("ETag", "")).strip('"')
         self.size = int(answer["ContentLength"])
         self.uploaded_at = iso(answer["LastModified"])
+        self._head = b""
 
-    def read(self) -> bytes:
+    def head(self, count: int) -> bytes:
+        missing = min(count, self.size) - len(self._head)
+        if missing > 0:
+            self._head += self._taken(missing)
+        return self._head[:count]
+
+    def _taken(self, count: int | None) -> bytes:
         try:
-            data: bytes = self._body.read()
+            data: bytes = self._body.read(count) if count else self._body.read()
         except Exception as error:
             raise Transient(f"the object's body broke off: {error}") from error
+        return data
+
+    def read(self) -> bytes:
+        rest = self._taken(None)
+        data = self._head + rest if self._head else rest
         if len(data) != self.size:
             raise Transient(f"the object's body ended after {len(data)} of {self.size} bytes")
         return data

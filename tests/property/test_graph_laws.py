@@ -94,7 +94,7 @@ def test_the_laws_are_about_something() -> None:
     """Most of the pipelines that are drawn must be valid, or the laws below would be empty."""
     valid: list[bool] = []
 
-    @settings(database=None, max_examples=60)
+    @settings(database=None, max_examples=60, deadline=None)
     @given(pipelines())
     def drawn(data: dict[str, Any]) -> None:
         valid.append(declared(data) is not None)
@@ -103,6 +103,7 @@ def test_the_laws_are_about_something() -> None:
     assert sum(valid) > len(valid) / 2
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_what_is_refused_is_refused_with_a_place(data: dict[str, Any]) -> None:
     document = yaml_source.parse(yaml.safe_dump(data, sort_keys=False), FILE)
@@ -111,6 +112,7 @@ def test_what_is_refused_is_refused_with_a_place(data: dict[str, Any]) -> None:
         assert message
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_every_reference_resolves_and_there_is_no_circle(data: dict[str, Any]) -> None:
     made = declared(data)
@@ -122,6 +124,7 @@ def test_every_reference_resolves_and_there_is_no_circle(data: dict[str, Any]) -
     assert set(order.static_order()) == set(built.resources)
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_no_failure_is_without_a_queue_and_no_dead_letter_queue_without_an_alarm(
     data: dict[str, Any],
@@ -143,6 +146,7 @@ def test_no_failure_is_without_a_queue_and_no_dead_letter_queue_without_an_alarm
     assert ends <= watched
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_equal_specs_make_equal_graphs_and_pictures(data: dict[str, Any]) -> None:
     one, other = declared(data), declared(json.loads(json.dumps(data)))
@@ -152,6 +156,7 @@ def test_equal_specs_make_equal_graphs_and_pictures(data: dict[str, Any]) -> Non
     assert diagram.svg(build(one)) == diagram.svg(build(other))
 
 
+@settings(deadline=None)
 @given(pipelines())
 def test_what_validate_accepts_is_within_awss_limits(data: dict[str, Any]) -> None:
     made = declared(data)
@@ -198,6 +203,7 @@ def spoilt(draw: st.DrawFn) -> dict[str, Any]:
     return data
 
 
+@settings(deadline=None)
 @given(spoilt(), st.sampled_from(["local", "prod"]))
 def test_a_spoilt_pipeline_is_refused_in_words_or_valid(data: dict[str, Any], name: str) -> None:
     document = yaml_source.parse(yaml.safe_dump(data, sort_keys=False), FILE)
@@ -209,6 +215,7 @@ def test_a_spoilt_pipeline_is_refused_in_words_or_valid(data: dict[str, Any], na
     assert all(message and "pydantic" not in message for _, message in found)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match=r"^pipeline\.yaml"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe.deploy import diagram
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.graph import Graph, dangling
 from imgpipe.deploy.plan import plan
@@ -241,6 +242,53 @@ def test_lambda_tells_a_destination_of_each_success() -> None:
     behind_a_queue = f"steps: {{a: {{exif: true, lambda: {{on_success: '{arn}'}}}}}}\n"
     assert "write `via: function`" in problem(HEAD + behind_a_queue)
     assert "is not the ARN" in problem(HEAD + behind_a_queue.replace(":done", ":done.fifo"))
+
+
+@pytest.mark.capability("S4-22")
+@pytest.mark.capability("S3-9")
+@pytest.mark.parametrize(("to", "via"), [("function", "queue"), ("worker", "worker")])
+def test_a_lane_is_the_same_work_with_more_room(to: str, via: str) -> None:
+    step = f"{{via: function, exif: true, lane: {{over: 40MP, to: {to}, memory: 4096}}}}"
+    graph = made(f"steps: {{a: {step}}}\n")
+    small, large, _ = graph.branches
+    assert (large.name, large.via, large.queue) == ("a-large", via, f"{P}a-large")
+    told = Settings.loads(small.environment["IMGPIPE_SETTINGS"])
+    own = Settings.loads(large.environment["IMGPIPE_SETTINGS"])
+    assert told.lane.queue_url == own.queue_url == graph.place.queue_url(f"{P}a-large")
+    assert (told.lane.max_pixels, told.lane.max_bytes) == (40_000_000, 0)
+    assert (own.steps, own.settings_hash) == (told.steps, told.settings_hash)
+    assert own.limits.memory_bytes > told.limits.memory_bytes
+    assert not own.lane.queue_url
+    if to == "function":
+        function = graph.resources[r.Key("function", f"{P}a-large")]
+        assert isinstance(function, r.Function)
+        assert function.memory_mb == 4096
+    assert "queue a-large → " in diagram.text(graph)
+    assert diagram.svg(graph).count("a-large") >= 2
+    senders_ = [
+        statement["Resource"]
+        for statement in json.loads(_role(graph, "a").policy)["Statement"]
+        if statement["Sid"] == "Lane"
+    ]
+    assert senders_ == [graph.place.queue_arn(f"{P}a-large")]
+
+
+def _role(graph: Graph, name: str) -> r.Role:
+    role = graph.resources[r.Key("role", f"{P}{name}-{REGION}")]
+    assert isinstance(role, r.Role)
+    return role
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{a: {exif: true, lane: {over: lots}}}", "`over`"),
+        ("{a: {via: worker, exif: true, lane: {over: 1MB, to: worker}}}", "have all of this"),
+        ("{a: {exif: true, lane: {over: 1MB}}, a-large: {palette: 3}}", "the lane's own name"),
+    ],
+)
+def test_a_lane_that_can_not_work_is_told(text: str, message: str) -> None:
+    assert message in problem(HEAD + f"steps: {text}\n")
 
 
 @pytest.mark.capability("S1-12")
