@@ -105,7 +105,8 @@ def arrange(sketch: Sketch) -> Places:
     """Return a place for every box. The lane above the branches is the notifier's, if any."""
     notifier = _find(sketch, "function", "notifier")
     lane = 1 if notifier else 0
-    heard = {on: [it for it in _hearing(sketch, on) if it != notifier] for on in ORDER}
+    told = _find(sketch, "queue", "notifier")
+    heard = {on: [it for it in _hearing(sketch, on) if it != told] for on in ORDER}
     places, first = _rows(sketch, heard, lane)
     among = lane + (len(heard["created"]) - 1) / 2
     centre = max(among, lane + 1)
@@ -122,6 +123,7 @@ def arrange(sketch: Sketch) -> Places:
         ("function", "writer"): Place(WRITER, centre),
         ("topic", "completed"): Place(ENDS, centre - 1),
         ("table", "images"): Place(ENDS, centre + 1),
+        ("queue", "notifier"): Place(QUEUES, 0),
         ("function", "notifier"): Place(OUTPUTS, 0),
         ("topic", "notices"): Place(WRITER, 0),
         ("alarms", ""): Place(OUTPUTS, last),
