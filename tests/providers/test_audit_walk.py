@@ -9,6 +9,7 @@ import pytest
 
 from imgpipe.operate import ops
 from imgpipe.operate.audit import walk
+from imgpipe.operate.dlq import find
 from imgpipe.operate.project import Project
 from tests.studio import create_buckets, create_queues, create_table, studio
 
@@ -53,3 +54,13 @@ def _audit(project: Project, *, resume: bool) -> list[str]:
     assert tally.balanced
     assert tally.versions == tally.statuses["none"] == KEYS
     return found
+
+
+def test_a_queue_that_somebody_deleted_holds_nothing_and_ends_no_audit(project: Project) -> None:
+    sqs, graph = project.cloud.client("sqs"), project.graph
+    url = graph.place.queue_url(graph.queues["enhance"])
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert find.held(sqs, url) == 1
+    sqs.delete_queue(QueueUrl=url)
+    assert find.held(sqs, url) == 0
+    assert walk.law_of(project, timedelta(0)).busy == frozenset()

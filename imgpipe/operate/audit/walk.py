@@ -104,7 +104,7 @@ def walk(
     try:
         yield from _walk(project, tally, grace, _busy(project) if healing else None)
     except s3.exceptions.ClientError as error:
-        raise explain(error, f"bucket {project.graph.uploads_bucket}") from error
+        raise explain(error, "the audit") from error
 
 
 def _walk(
@@ -159,7 +159,7 @@ def _busy(project: Project) -> frozenset[str]:
     sqs, graph = project.cloud.client("sqs"), project.graph
     found: set[str] = set()
     for branch in graph.branches:
-        if branch.queue is None or not _depth(sqs, graph.place.queue_url(branch.queue)):
+        if branch.queue is None or not find.held(sqs, graph.place.queue_url(branch.queue)):
             continue
         if branch.queue == graph.queues[RESULTS]:
             found.add("results")
@@ -167,16 +167,6 @@ def _busy(project: Project) -> frozenset[str]:
             found.add("removed")
         found.update(branch.steps)
     return frozenset(found)
-
-
-def _depth(sqs: Any, url: str) -> int:
-    wanted = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
-    return sum(int(answer["Attributes"][name]) for name in wanted)
 
 
 def _letters(project: Project) -> dict[str, list[Letter]]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 BATCH = 10
+_SHOWN = "ApproximateNumberOfMessages"
 _PATIENCE = 3
 """Empty answers in a row, after which a queue that claims to hold more is believed to be busy elsewhere."""
 
@@ -38,15 +39,23 @@ def letters(project: Project, homes: Sequence[Home]) -> list[Letter]:
 
 def waiting(sqs: Any, url: str) -> int:
     """Return about how many letters a queue shows now; none if it isn't there, which `status` tells."""
-    name = "ApproximateNumberOfMessages"
+    return _numbers(sqs, url, _SHOWN)
+
+
+def held(sqs: Any, url: str) -> int:
+    """Return about how many messages a queue shows, hides and holds back now; none if it isn't there."""
+    return _numbers(sqs, url, _SHOWN, f"{_SHOWN}NotVisible", f"{_SHOWN}Delayed")
+
+
+def _numbers(sqs: Any, url: str, *names: str) -> int:
     try:
-        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
     except sqs.exceptions.ClientError as error:
         known = explain(error, f"queue {url.rpartition('/')[2]}")
         if isinstance(known, MissingError):
             return 0
         raise known from error
-    return int(answer["Attributes"][name])
+    return sum(int(answer["Attributes"][name]) for name in names)
 
 
 def _look(sqs: Any, home: Home) -> list[Letter]:

@@ -170,12 +170,7 @@ class Survey:
 
     def _waiting(self) -> int:
         sqs = self.project.cloud.client("sqs")
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        total = 0
-        for home in self.homes:
-            told = sqs.get_queue_attributes(QueueUrl=home.url, AttributeNames=names)["Attributes"]
-            total += sum(int(told[name]) for name in names)
-        return total
+        return sum(find.held(sqs, home.url) for home in self.homes)
 
 
 def work_queues(project: Project) -> list[Home]:

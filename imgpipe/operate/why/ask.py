@@ -53,7 +53,8 @@ class _Asking:
         try:
             return call()
         except (BotoCoreError, ClientError, CloudError) as error:
-            self.unreadable[what] = str(explain(error, what))
+            known = explain(error, what)
+            self.unreadable[what] = known.why or str(known)
             return None
 
 
