@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,6 +172,8 @@ def _subjects(pipeline: Pipeline, count: int) -> list[str]:
 @pytest.mark.capability("S1-5")
 @pytest.mark.capability("S1-6")
 @pytest.mark.capability("S1-14")
+@pytest.mark.capability("S1-9")
+@pytest.mark.capability("S1-11")
 def test_image_tinter_keeps_uploads_until_a_worker_comes(tmp_path: Path) -> None:
     with project("image-tinter", tmp_path) as pipeline:
         pipeline.run("upload", PHOTO)
@@ -177,6 +181,24 @@ def test_image_tinter_keeps_uploads_until_a_worker_comes(tmp_path: Path) -> None
         status = pipeline.run("status", "--json").json
         assert status["images"]["done"] == 0
         assert {step["name"]: step["state"] for step in status["steps"]}["tint"] == "worker"
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "imgpipe", "worker", "--all"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            row = pipeline.wait_for("tinted picture", lambda: _done(pipeline, "picos.jpg"))
+        finally:
+            worker.terminate()
+            worker.wait(60)
+        assert set(row["outputs"]) == {"tinted", "small"}
+
+
+def _done(pipeline: Pipeline, key: str) -> dict[str, Any] | None:
+    told = pipeline.run("metadata", "show", key, "--json", code=None)
+    row: dict[str, Any] = told.json if told.code == 0 else {}
+    return row if row.get("status") == "done" else None
 
 
 def _waiting(pipeline: Pipeline, queue: str) -> int:
