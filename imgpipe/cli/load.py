@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 PANEL = "Foresee"
+MOST_COMPARED = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +50,13 @@ def load(
     budget: Annotated[
         float, typer.Option(min=0, help="On AWS: the most that the burst may cost, in US dollars.")
     ] = 1.0,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="In place of the burst: two tiers joined by a call and by a queue, calm, slow and down.",
+        ),
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the uploads and what was made of them.")
     ] = False,
@@ -84,6 +92,9 @@ def load(
     )
     refuse_if_unheard(project)
     _approve(project, plan, budget, yes=yes)
+    if compare:
+        _compare(project, plan, save, plot, json=json)
+        return
     burst = Burst(project, plan)
     try:
         report = _run(burst, quiet=json)
@@ -93,6 +104,39 @@ def load(
             _clean(burst)
     if not report.nothing_lost or report.not_sent:
         raise typer.Exit(errors.FAILED)
+
+
+def _compare(
+    project: Project, plan: Plan, save: Path | None, plot: Path | None, *, json: bool
+) -> None:
+    """Measure what decoupling buys; the pipeline itself is left alone."""
+    from imgpipe.cli.views import load as view
+    from imgpipe.operate.load import compare
+
+    how = compare.Plan(
+        picture=plan.pictures[0][1], images=min(plan.images, MOST_COMPARED), rate=plan.rate or 4.0
+    )
+    phases = []
+    for phase in compare.run(project, how):
+        phases.append(phase)
+        render.err().print(f"measured: {phase.mode}, {phase.weather}")
+    told = {"kind": "compare", "phases": [phase.as_json() for phase in phases]}
+    if save:
+        _write(told, save)
+    if plot:
+        compare.plot(phases, plot)
+        render.err().print(f"wrote {render.safe(plot)}", soft_wrap=True)
+    if json:
+        render.print_json(told)
+    else:
+        render.out().print(view.comparison(phases))
+
+
+def _write(told: object, path: Path) -> None:
+    import json as encoder
+
+    path.write_text(encoder.dumps(told, indent=2) + "\n", encoding="utf-8")
+    render.err().print(f"wrote {render.safe(path)}", soft_wrap=True)
 
 
 def _approve(project: Project, plan: Plan, budget: float, *, yes: bool) -> None:
@@ -147,10 +191,7 @@ def _tell(report: Report, save: Path | None, plot: Path | None, *, json: bool) -
     from imgpipe.cli.views import load as view
 
     if save:
-        import json as encoder
-
-        save.write_text(encoder.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-        render.err().print(f"wrote {render.safe(save)}", soft_wrap=True)
+        _write(report.as_json(), save)
     if plot:
         from imgpipe.operate.load import report as figures
 

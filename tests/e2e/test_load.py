@@ -52,3 +52,30 @@ def test_a_burst_of_what_is_no_image_ends_rejected_and_loses_nothing(studio: Pip
     words.write_text("no picture")
     told = studio.run("load", words, "--images", "3", "--json").json
     assert (told["ended"], told["lost"]) == ({"rejected": 3}, [])
+
+
+@pytest.mark.slow
+@pytest.mark.capability("S1-1")
+@pytest.mark.capability("S1-2")
+@pytest.mark.capability("S1-15")
+def test_joined_by_a_call_uploads_are_lost_with_the_tier_and_by_a_queue_they_are_not(
+    studio: Pipeline,
+) -> None:
+    plotted = studio.folder / "compare.png"
+    options = ("--compare", "--images", "4", "--megapixels", "0.2", "--plot", plotted, "--json")
+    phases = {
+        (each["mode"], each["weather"]): each
+        for each in studio.run("load", *options).json["phases"]
+    }
+    assert set(phases) == {
+        (mode, weather) for mode in ("coupled", "decoupled") for weather in ("calm", "slow", "down")
+    }
+    calm, down = phases["coupled", "calm"], phases["coupled", "down"]
+    assert (calm["refused"], calm["unprocessed"]) == (0, 0)
+    assert (down["refused"], down["unprocessed"]) == (4, 4)
+    for weather in ("calm", "slow", "down"):
+        queued = phases["decoupled", weather]
+        assert (queued["refused"], queued["unprocessed"]) == (0, 0)
+    assert plotted.read_bytes().startswith(b"\x89PNG")
+    left = studio.run("status", "--json").json["queues"]
+    assert not any("compare" in queue["name"] for queue in left)

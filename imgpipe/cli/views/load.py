@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+from imgpipe.operate.forecast.simulation import percentiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Group, RenderableType
 
+    from imgpipe.operate.load.compare import Phase
     from imgpipe.operate.load.report import Report
 
 WAYS = {
@@ -76,3 +78,30 @@ def _depths(report: Report, width: int) -> Iterator[RenderableType]:
     series = {name: [sample.depths[name] for sample in samples] for name in names}
     interval_s = span / max(1, len(samples) - 1) or 1.0
     yield Text.from_ansi(plot(series, colours, interval_s, min(width, 100), 12, ends))
+
+
+def comparison(phases: Sequence[Phase]) -> Group:
+    """Return both ways beside each other, in each weather."""
+    from rich.console import Group
+
+    columns = (
+        "application tier",
+        "joined by",
+        "a person waits, p50",
+        "p95",
+        "refused",
+        "without pictures",
+    )
+    made = render.table(*columns, right=columns[2:])
+    words = {"coupled": "a call", "decoupled": "a queue"}
+    for phase in sorted(phases, key=lambda each: [each.weather != "calm", each.weather == "down"]):
+        times = percentiles(list(phase.upload_s))
+        waits = [f"{times[name]:.2f} s" for name in ("p50", "p95")]
+        numbers = [_bad(count, phase.uploads) for count in (phase.refused, phase.unprocessed)]
+        made.add_row(phase.weather, words[phase.mode], *waits, *numbers)
+    head = f"[bold]{phases[0].uploads} uploads[/] in each case, the same work, one image at a time"
+    return Group(head, "", made)
+
+
+def _bad(count: int, of: int) -> str:
+    return f"[red]{count} of {of}[/]" if count else "[green]none[/]"
