@@ -99,7 +99,7 @@ def refuted(text: str, report: Mapping[str, Outcomes]) -> tuple[list[str], list[
 def claims(text: str) -> Iterator[tuple[str, str]]:
     """Yield each row and test that a page names as its proof."""
     for line in text.splitlines():
-        if row := re.match(r"\| (S\d-\d+) \|", line):
+        if row := re.match(r"\| ((?:S\d-|X)\d+) \|", line):
             for name, file in re.findall(r"\[([^\]]*)\]\(\.\./([^)]*)\)", line):
                 yield row[1], f"{file}::test_{name.replace(' ', '_')}"
 
