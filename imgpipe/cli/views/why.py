@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from imgpipe.operate.log_search import Line
-    from imgpipe.operate.why.trace import Hop
+    from imgpipe.operate.why.hop import Hop
     from imgpipe.operate.why.verdict import Story
 
 MARKS = {

@@ -8,61 +8,30 @@ it failed, `waiting` while it may still come, `none` when an earlier hop explain
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy.names import RESULTS, WRITER
-from imgpipe.deploy.resources import EventRule, Key, Mapping, Notification, Permission, Subscription
-from imgpipe.operate import branches, images
-from imgpipe.operate.dlq.letters import Letter
+from imgpipe.deploy.resources import EventRule, Key, Notification
+from imgpipe.operate import images
 from imgpipe.operate.times import from_iso, iso
+from imgpipe.operate.why import said
+from imgpipe.operate.why.hop import Command, Hop, State
+from imgpipe.operate.why.way import PATIENCE, Way
 from imgpipe.runtime.errors import WORDS, Reason
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from imgpipe.deploy.graph import Branch, Graph
-    from imgpipe.operate.log_search import Line
+    from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.why.facts import Attempt, Depth, Facts
 
-State = Literal["ok", "waiting", "broken", "none"]
-Command = tuple[str, ...]
-PATIENCE = timedelta(seconds=90)
-"""How long an event may be on its way before its absence is a fault: S3 says seconds, rarely more than a minute."""
 _ENDS = ("done", "rejected", "failed", "retrying", "skipped")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """A place that an image passes. `reason` and `next` are there when it didn't pass it as it should."""
-
-    stage: str
-    name: str
-    state: State
-    text: str
-    at: datetime | None = None
-    lines: tuple[Line, ...] = ()
-    reason: str = ""
-    next: tuple[Command, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "stage": self.stage,
-            "name": self.name,
-            "state": self.state,
-            "at": iso(self.at) if self.at else None,
-            "text": self.text,
-            "reason": self.reason or None,
-            "log": [{"at": iso(line.at), "text": line.text} for line in self.lines],
-            "next": [list(command) for command in self.next],
-        }
 
 
 def trace(graph: Graph, facts: Facts) -> list[Hop]:
     """Return the hops of the version that is asked for."""
-    way = _Way(graph, facts)
+    way = _Trace(graph, facts)
     hops = [way.object()]
     if not facts.arrived:
         return hops
@@ -76,27 +45,8 @@ def trace(graph: Graph, facts: Facts) -> list[Hop]:
     return hops
 
 
-class _Way:
-    """One image's way: the questions that several hops share."""
-
-    def __init__(self, graph: Graph, facts: Facts) -> None:
-        self.graph, self.facts = graph, facts
-        self.short = images.short(graph.prefix, facts.key)
-        self.removed = facts.subject is None or facts.subject.marker
-        wanted = branches.tidiers(graph) if self.removed else branches.creators(graph)
-        self.branches = [it for it in wanted if branches.steps_for(it, facts.key)]
-        self.row_view = facts.row_of_subject
-        self.heal: tuple[Command, ...] = (("imgpipe", "audit", self.short, "--heal"),)
-        self.mend: tuple[Command, ...] = (("imgpipe", "up"), *self.heal)
-
-    @property
-    def age(self) -> timedelta:
-        subject = self.facts.subject
-        return self.facts.now - subject.at if subject else PATIENCE * 2
-
-    @property
-    def fresh(self) -> bool:
-        return self.age < PATIENCE
+class _Trace(Way):
+    """The hops, each made from what the way knows."""
 
     def object(self) -> Hop:
         facts, subject = self.facts, self.facts.subject
@@ -224,14 +174,14 @@ class _Way:
         """Return one invocation: how long it took and how it ended for this image."""
         lines = attempt.lines
         ends = [line for line in lines if line.told.get("event") in _ENDS or line.is_error]
-        words = list(dict.fromkeys(filter(None, (_end(line) for line in ends))))
+        words = list(dict.fromkeys(filter(None, (said.end(line) for line in ends))))
         if branch.name == WRITER and not words:
-            words = [f"heard of {', '.join(_heard(lines))}"]
+            words = [f"heard of {', '.join(said.heard(lines))}"]
         report = attempt.run.report
         took = f", {report[0]:,.0f} ms, {report[2]} of {report[1]} MB" if report else ""
         receives = [it.told["receives"] for it in lines if it.told.get("receives")]
         count = f"attempt {receives[0]}" if receives else "attempt"
-        state, reason = _judged(lines, over=report is not None)
+        state, reason = said.judged(lines, over=report is not None)
         waiting = state == "waiting"
         text = (
             f"{count}{took}: {'; '.join(words) or ('under way' if waiting else 'ended silently')}"
@@ -253,7 +203,7 @@ class _Way:
         worst = (
             "broken" if {it["status"] for it in told.values()} & {"failed", "rejected"} else "ok"
         )
-        errors = [_error(it["error"]) for it in told.values() if it.get("error")]
+        errors = [said.error_words(it["error"]) for it in told.values() if it.get("error")]
         return Hop(
             stage="attempt",
             name=branch.name,
@@ -287,7 +237,7 @@ class _Way:
     def _killed_for_good(self, branch: Branch, last: Attempt) -> Hop | None:
         """Say that a branch has fallen silent: its last attempt failed and nothing waits any more."""
         silent = self.facts.now - last.run.lines[-1].at > PATIENCE
-        ended = _judged(last.lines, over=True)[0] == "ok"
+        ended = said.judged(last.lines, over=True)[0] == "ok"
         if ended or not silent or self._letters_of(branch) or self._depth(branch).total:
             return None
         if self.row_view and self.row_view["status"] in {"rejected", "failed"}:
@@ -400,145 +350,3 @@ class _Way:
                 at=claim.sent_at or claim.claimed_at,
                 text=told,
             )
-
-    # What several hops ask.
-
-    def _of_branches(self) -> list[Attempt]:
-        names = {branch.name for branch in self.branches}
-        return [it for it in self.facts.attempts if it.run.function in names]
-
-    def _attempts_of(self, name: str) -> list[Attempt]:
-        return [it for it in self.facts.attempts if it.run.function == name]
-
-    def _letters_of(self, branch: Branch) -> list[Letter]:
-        return [it for it in self.facts.letters if it.branch == branch.name]
-
-    def _depth(self, branch: Branch) -> Depth:
-        from imgpipe.operate.why.facts import Depth
-
-        return self.facts.depths.get(branch.queue or "", Depth())
-
-    def _writer(self) -> Branch:
-        return next(it for it in self.graph.branches if it.name == WRITER)
-
-    def _short(self, full: str | None) -> str:
-        return next((short for short, name in self.graph.queues.items() if name == full), "")
-
-    def _row_steps(self) -> dict[str, dict[str, Any]]:
-        row = self.row_view
-        if row is not None and row["status"] == "removed":
-            return {"removed": {}}
-        return dict((row or {}).get("steps") or {})
-
-    def _steps_told(self, branch: Branch) -> dict[str, dict[str, Any]]:
-        known = self._row_steps()
-        return {name: known[name] for name in branch.steps if known.get(name)}
-
-    def _expected(self) -> list[str]:
-        key = self.facts.key
-        return [step for it in self.branches for step in branches.steps_for(it, key)]
-
-    def _results_said(self) -> dict[str, datetime]:
-        """Map each step to when it said that it is done or rejected, in its log."""
-        return {
-            str(line.told["step"]): line.at
-            for attempt in self._of_branches()
-            for line in attempt.lines
-            if line.told.get("event") in {"done", "rejected"} and line.told.get("step")
-        }
-
-    def _deliverer(self, branch: Branch) -> str:
-        return "the topic" if branch.topic else "S3"
-
-    def _undelivered(self, branch: Branch) -> str:
-        """Return what keeps the topic from reaching the branch."""
-        return self._wiring(*self._delivery(branch))
-
-    def _delivery(self, branch: Branch) -> Iterator[Key]:
-        targets = {branch.queue, branch.function} - {None}
-        for it in self.graph.of(Subscription):
-            if it.endpoint in targets:
-                yield it.key
-        if branch.queue:
-            yield Key("queue", branch.queue)
-        else:
-            yield from (
-                it.key for it in self.graph.of(Permission) if it.function == branch.function
-            )
-            yield from self._feed(branch)
-
-    def _feed(self, branch: Branch) -> Iterator[Key]:
-        """Yield what takes messages from the branch's queue."""
-        for it in self.graph.of(Mapping):
-            if it.function == branch.function:
-                yield it.key
-        yield Key("role", branch.role)
-        if branch.function:
-            yield Key("function", branch.function)
-
-    def _wiring(self, *keys: Key) -> str:
-        """Return what is wrong with any of these. A function that differs still runs, unless it may not."""
-        for key in keys:
-            said = self.facts.wiring.get(key)
-            differs = said and said != "it is not there"
-            if said and not (differs and key.kind == "function" and not self._choked(said)):
-                return f"{key.kind.replace('_', ' ')} {key.name}: {said}"
-        return ""
-
-    def _choked(self, said: str) -> bool:
-        return "reserved_concurrency 0" in said
-
-    def _broken(
-        self, stage: str, name: str, text: str, reason: str, commands: Iterable[Command]
-    ) -> Hop:
-        return Hop(
-            stage=stage, name=name, state="broken", text=text, reason=reason, next=tuple(commands)
-        )
-
-    def _waiting(self, stage: str, name: str, text: str) -> Hop:
-        watch: Command = ("imgpipe", "status", "--watch")
-        return Hop(stage=stage, name=name, state="waiting", text=text, next=(watch,))
-
-
-def _judged(lines: Iterable[Line], *, over: bool) -> tuple[State, str]:
-    """Return how an attempt ended for the image, and why if not well."""
-    lines = list(lines)
-    errors = [line for line in lines if line.is_error]
-    told = {line.told.get("event") for line in lines}
-    if errors:
-        worst = max(errors, key=lambda line: ("message" in line.told, line.at))
-        return "broken", _end(worst) or worst.text.splitlines()[0]
-    if "rejected" in told:
-        return "broken", "the upload was refused for good"
-    return ("ok", "") if over or told & {"done", "skipped"} else ("waiting", "")
-
-
-def _heard(lines: Iterable[Line]) -> Iterator[str]:
-    """Yield the results that an attempt of the writer began with."""
-    for line in lines:
-        told = line.told
-        if told.get("event") == "start":
-            yield " ".join(str(told[name]) for name in ("step", "status") if told.get(name))
-
-
-def _end(line: Line) -> str:
-    told = line.told
-    match told.get("event"):
-        case "done" | "rejected" | "retrying" if told.get("step"):
-            ms = f" in {told['ms']:,} ms" if isinstance(told.get("ms"), int) else ""
-            return f"{told['step']} {told['event']}{ms}"
-        case "failed" if told.get("error"):
-            return f"{told['error']}: {told.get('message', '')}".rstrip(": ")
-        case "broken":
-            return f"{told.get('error', '')}: {told.get('message', '')}".strip(": ")
-        case "skipped":
-            return f"skipped: {told.get('why', '')}"
-        case None:
-            return line.text.splitlines()[0]
-        case _:
-            return ""
-
-
-def _error(error: dict[str, Any]) -> str:
-    parts = (error.get("class"), error.get("message") or error.get("reason"))
-    return ": ".join(str(part) for part in parts if part)

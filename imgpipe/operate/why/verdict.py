@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.operate import images
 from imgpipe.operate.why import ask as asking
-from imgpipe.operate.why.trace import Command, Hop, trace
+from imgpipe.operate.why.hop import Command, Hop
+from imgpipe.operate.why.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
