@@ -80,7 +80,7 @@ def done(pipeline: Pipeline) -> set[str]:
     return {Path(row["key"]).name[:4] for row in rows}
 
 
-@pytest.mark.capability("S4-4")
+@pytest.mark.capability("S4-4", "X2", "X3", "X14")
 def test_kinds_of_failure_are_mended_one_by_one(broken: Pipeline) -> None:
     found = groups(broken)
     assert {error: group["count"] for error, group in found.items()} == {
@@ -120,3 +120,19 @@ def test_kinds_of_failure_are_mended_one_by_one(broken: Pipeline) -> None:
     broken.run("dlq", "redrive", "--canary", "--timeout", "60s")
     broken.wait_for("all", lambda: done(broken) == {"wide", "tall"}, 60)
     assert letters(broken) == []
+
+    words = broken.folder / "words.jpg"
+    words.write_text("no picture")
+    broken.run("upload", words, "--wait", code=1)
+    [rejected] = letters(broken)
+    told = broken.run("dlq", "redrive").err
+    assert "left:" in told
+    assert "unchanged" in told
+    assert [letter["id"] for letter in letters(broken)] == [rejected["id"]]
+    broken.run("dlq", "redrive", "--force")
+    broken.wait_for("another refusal", lambda: _others(broken, rejected["id"]), 60)
+
+
+def _others(pipeline: Pipeline, known: str) -> bool:
+    """Say whether the one letter is a new one."""
+    return [letter["id"] == known for letter in letters(pipeline)] == [False]

@@ -230,6 +230,34 @@ def test_both_commands_print_json_and_a_picture(tmp_path: Path) -> None:
     assert json.loads(huge.stdout)["first_limit"]["images_per_s"] < 100_000
 
 
+@pytest.mark.capability("X11")
+def test_a_simulation_is_told_with_its_faults_its_depths_and_its_cost() -> None:
+    asked = [
+        "simulate",
+        "--rate",
+        "10",
+        "--for",
+        "30s",
+        "--seed",
+        "3",
+        "--duplicates",
+        "0.1",
+        "--failures",
+        "0.1",
+    ]
+    asked += ["--outage", "writer@5s+10s", "--concurrency", "30", "--file", str(PIPELINE), "--json"]
+    first, second = (CliRunner().invoke(build_app(), asked).stdout for _ in range(2))
+    told = json.loads(first)["outcome"]
+    assert first == second
+    assert told["retries"] > 0
+    assert told["duplicates"] > 0
+    assert max(told["depths"]["writer"]) > 50
+    assert told["to_done_s"]["p50"] <= told["to_done_s"]["p95"] <= told["to_done_s"]["p99"]
+    assert told["peak_concurrency"] <= 30
+    assert told["lambda_dollars"] > 0
+    assert told["done"] + sum(told["dead_letters"].values()) >= told["images"]
+
+
 def test_a_burst_that_was_measured_is_predicted_and_the_error_told(tmp_path: Path) -> None:
     saved = tmp_path / "run.json"
     measured = {"p50": 0.2, "p95": 0.4, "p99": 0.5}
