@@ -177,6 +177,12 @@ def _facts(running: Running) -> dict[str, Any]:
     }
 
 
+def _disk_free(facts: dict[str, Any]) -> str:
+    """Return the free space; one that was started before an update of imgpipe doesn't tell."""
+    free = facts.get("disk_free_bytes")
+    return "not told" if free is None else render.size(free)
+
+
 def _show_status(facts: dict[str, Any]) -> None:
     warm = facts["functions"]
     table = render.table("embedded cloud", "")
@@ -187,7 +193,7 @@ def _show_status(facts: dict[str, Any]) -> None:
         ("up for", render.age(facts["uptime_s"])),
         ("memory", render.size(facts["memory_bytes"])),
         ("data", render.size(facts["data_bytes"])),
-        ("disk free", render.size(facts["disk_free_bytes"])),
+        ("disk free", _disk_free(facts)),
         ("warm functions", ", ".join(f"{name} x{n}" for name, n in sorted(warm.items())) or "none"),
         (
             "invocations",

@@ -161,7 +161,7 @@ def test_only_the_dead_letters_of_a_queue_can_be_moved_by_sqs() -> None:
         list(server_side.move(project, home(project, "thumbs-dlq"), lambda _: None))
     assert "without --server-side" in refused.value.hint
     names = {home.name for home in server_side.movable(project, Choice())}
-    assert names == {"enhance-dlq", "images-dlq", "tidy-dlq", "results-dlq"}
+    assert names == {"enhance-dlq", "images-dlq", "notifier-dlq", "tidy-dlq", "results-dlq"}
     assert [home.name for home in server_side.movable(project, Choice(step="sizes"))] == [
         "images-dlq"
     ]

@@ -107,7 +107,9 @@ def test_the_lease_of_one_that_stopped_renewing_runs_out(s3: Any, clock: Clock) 
     _leave(s3, OTHER)
     with lease.held(s3, BUCKET, ME, pause=clock.pause):
         assert _holder(s3) == "me"
-    assert clock.passed >= timedelta(seconds=lease.TTL_S - 3)  # S3 tells whole seconds, of two times
+    assert clock.passed >= timedelta(
+        seconds=lease.TTL_S - 3
+    )  # S3 tells whole seconds, of two times
 
 
 @pytest.fixture

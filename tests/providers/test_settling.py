@@ -158,6 +158,16 @@ def test_a_bucket_with_only_our_own_notes_counts_as_empty(site: Site) -> None:
     assert read_one(site, BUCKET) is None
 
 
+@pytest.mark.parametrize("key", ["ops/rescued/a.json", "ops/erase/a.json"])
+def test_archived_letters_and_receipts_are_data(site: Site, key: str) -> None:
+    put_up(site, BUCKET)
+    site.client("s3").put_object(Bucket=BUCKET.name, Key=key, Body=b"{}")
+    with pytest.raises(CloudError, match="it holds objects"):
+        provider(site, "bucket").delete(BUCKET)
+    provider(replace(site, erase_data=True), "bucket").delete(BUCKET)
+    assert read_one(site, BUCKET) is None
+
+
 def test_tags_and_lifecycle_rules_of_others_stay_on_a_bucket(site: Site) -> None:
     put_up(site, BUCKET)
     s3 = site.client("s3")

@@ -23,7 +23,7 @@ from imgpipe.errors import CloudError
 
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
 NOTES = f"{OPERATIONS}/"
-KEPT_NOTES = (f"{OPERATIONS}/rescued/", f"{OPERATIONS}/receipts/")
+KEPT_NOTES = (f"{OPERATIONS}/rescued/", f"{OPERATIONS}/erase/")
 """What somebody may still need: dead letters that were archived, receipts of what was erased."""
 DELETE_BATCH = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
