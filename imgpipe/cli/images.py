@@ -16,7 +16,7 @@ from imgpipe.cli import options, render
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from imgpipe.deploy.model import Uploads
+    from imgpipe.deploy.model import Spec
     from imgpipe.operate.project import Project
     from imgpipe.operate.upload.send import Progress, Sent
     from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
@@ -70,6 +70,12 @@ def upload(
         bool, typer.Option("--wait", help="Wait until each image is done, rejected or failed.")
     ] = False,
     timeout: Annotated[str, typer.Option(help="How long to wait for an image at most.")] = "5m",
+    notify: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Who hears of the end by e-mail; one of notify.uploaders."
+        ),
+    ] = "",
     abort_stale: Annotated[
         bool,
         typer.Option(
@@ -94,21 +100,21 @@ def upload(
     from imgpipe.operate.upload import run, sources
 
     timeout_s, older_than_s = duration(timeout), duration(older_than)
-    named = paths or []
-    sources.refuse_collisions(named, everything=everything)
-    if not named and not abort_stale:
+    named = _Named(paths or [], prefix, everything, notify, wait)
+    sources.refuse_collisions(named.paths, everything=everything)
+    if not named.paths and not abort_stale:
         raise errors.UsageError(
             "upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait"
         )
     if dry_run:
-        _dry_run(_Named(named, prefix, everything), env, file, json)
+        _dry_run(named, env, file, json)
         return
     project = _open(file, env)
     if abort_stale:
         _abort_stale(project, prefix, older_than_s)
-    if named:
+    if named.paths:
         run.refuse_if_unheard(project)
-        _upload(project, _Named(named, prefix, everything), timeout_s if wait else None, json)
+        _upload(project, named, timeout_s if wait else None, json)
 
 
 def _open(file: Path, env: str) -> Project:
@@ -124,12 +130,18 @@ class _Named:
     paths: list[str]
     below: str
     everything: bool
+    notify: str
+    wait: bool
 
-    def find(self, uploads: Uploads) -> Iterator[Source | NotSent | LeftOut]:
-        from imgpipe.operate.upload import sources
+    def find(self, spec: Spec) -> Iterator[Source | NotSent | LeftOut]:
+        """Yield the files. Raises UsageError for a `notify` that the pipeline doesn't know."""
+        from imgpipe.operate.upload import asked, sources
 
-        target = sources.target(uploads.prefix, self.below)
-        return sources.find(self.paths, target, uploads.suffixes, everything=self.everything)
+        target = sources.target(spec.uploads.prefix, self.below)
+        found = sources.find(self.paths, target, spec.uploads.suffixes, everything=self.everything)
+        if self.notify:
+            found = asked.tell(found, asked.uploader(spec, self.notify))
+        return asked.worked_on(found, spec) if self.wait else found
 
 
 def _dry_run(named: _Named, env: str, file: Path, json: bool) -> None:
@@ -139,11 +151,11 @@ def _dry_run(named: _Named, env: str, file: Path, json: bool) -> None:
     from imgpipe.deploy import spec
     from imgpipe.operate.upload import sources
 
-    uploads = spec.load(file, env).uploads
+    declared = spec.load(file, env)
     fine = True
     with ExitStack() as stack:
         listing = stack.enter_context(JsonList()) if json else None
-        for item in named.find(uploads):
+        for item in named.find(declared):
             if isinstance(item, sources.LeftOut):
                 render.err().print(view.left_out_line(item), soft_wrap=True)
             elif isinstance(item, sources.NotSent):
@@ -182,18 +194,18 @@ def _upload(project: Project, named: _Named, timeout_s: float | None, json: bool
     from imgpipe.cli.views.json_list import JsonList
     from imgpipe.operate.upload import sources
 
-    tally, uploads = view.Tally(), project.spec.uploads
+    tally = view.Tally()
 
     def leave_out(item: LeftOut) -> None:
         tally.left_out += 1
         render.err().print(view.left_out_line(item), soft_wrap=True)
 
-    files, size = sources.count(named.find(uploads), leave_out)
+    files, size = sources.count(named.find(project.spec), leave_out)
     with ExitStack() as stack:
         listing = stack.enter_context(JsonList()) if json else None
         waiting = timeout_s is not None
         bars = view.Bars(stack.enter_context(view.bar()), files, size, waiting=waiting)
-        found = sources.meant(named.find(uploads))
+        found = sources.meant(named.find(project.spec))
         stack.callback(lambda: view.tell_if_cut_short(tally))
         for event in _events(project, found, bars.more, timeout_s):
             tally.add(event)

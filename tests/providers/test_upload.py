@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from imgpipe.errors import MissingError
-from imgpipe.operate.upload import multipart, sources, stale
+from imgpipe.operate.upload import asked, multipart, sources, stale
 from imgpipe.operate.upload.run import run
 from imgpipe.operate.upload.send import MULTIPART_BYTES, Sent
 from imgpipe.operate.upload.sources import NotSent
@@ -281,3 +281,22 @@ def test_the_parts_of_any_size_are_whole_and_few_enough() -> None:
         assert [part.offset for part in parts[1:]] == [
             part.offset + part.length for part in parts[:-1]
         ]
+
+
+@pytest.mark.capability("S0-14")
+def test_the_uploaders_address_goes_with_a_file_of_any_size(
+    project: Project, tmp_path: Path, large: Path
+) -> None:
+    small = tmp_path / "a.jpg"
+    small.write_bytes(b"x")
+    interrupt(
+        project, large, after_parts=1
+    )  # without the address: this upload can't be gone on with
+    found = asked.tell(sources.find([str(small), str(large)], "incoming/"), "ann@photos.example")
+    sent = list(run(project, sources.meant(found), lambda _: None))
+    for each in sent:
+        assert isinstance(each, Sent)
+        head = project.cloud.client("s3").head_object(
+            Bucket=project.graph.uploads_bucket, Key=each.key
+        )
+        assert head["Metadata"] == {"notify": "ann@photos.example"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate import images
+from imgpipe.operate.upload.asked import NO_STEP
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
 from imgpipe.operate.wait import Ended
@@ -34,6 +35,7 @@ class Tally:
     ended: bool = False
     not_sent: int = 0
     left_out: int = 0
+    no_step: str = ""
     ends: dict[str, int] = field(default_factory=dict)
     shown_done: list[Ended] = field(default_factory=list)
     shown_others: list[Ended] = field(default_factory=list)
@@ -47,6 +49,8 @@ class Tally:
                 self.last_sent = time.monotonic()
             case NotSent():
                 self.not_sent += 1
+                if event.reason == NO_STEP:
+                    self.no_step = self.no_step or event.key or ""
             case Ended():
                 self.ends[event.status] = self.ends.get(event.status, 0) + 1
                 self._keep(event)
@@ -206,13 +210,15 @@ def left_out(tally: Tally) -> str:
 
 
 def next_commands(tally: Tally, prefix: str) -> list[str]:
-    """Return what to run about the images that weren't done, a command for each kind of end."""
+    """Return what to run about the images that weren't done or sent, a command for each kind of end."""
     wanted = {"rejected": "dlq list --key", "failed": "dlq list --key", "pending": "metadata show"}
     found: dict[str, str] = {}
     for image in tally.shown_others:
         verb = wanted[image.status]
         key = images.short(prefix, image.key)
         found.setdefault(image.status, words.command("imgpipe", *verb.split(), key))
+    if tally.no_step:
+        found["no_step"] = words.command("imgpipe", "events", images.short(prefix, tally.no_step))
     return list(dict.fromkeys(found.values()))
 
 

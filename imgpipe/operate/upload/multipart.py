@@ -3,7 +3,8 @@
 Nothing is kept on disk between runs: S3 knows what it has. A run looks for an unfinished upload of
 the same key, compares the SHA-256 of each part that is there with the file's own bytes, sends what
 is missing or different, and completes it. An interrupted upload is therefore left alone, not
-aborted; a file that changed meanwhile is not.
+aborted; a file that changed meanwhile is not. Who asks to be told of the end (`Source.notify`) begins
+anew: S3 tells nobody what metadata an unfinished upload carries.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from imgpipe.operate.upload.send import (
     Sent,
     digest,
     identity,
+    metadata,
     read,
     refuse_change,
 )
@@ -85,7 +87,7 @@ def _send(
     before = identity(descriptor)
     there: Mapping[int, Mapping[str, Any]] = {}
     upload_id = None
-    if not fresh:
+    if not fresh and not source.notify:
         upload_id, there = _unfinished(s3, bucket, source.key)
     if upload_id is None:
         upload_id = s3.create_multipart_upload(
@@ -93,6 +95,7 @@ def _send(
             Key=source.key,
             ContentType=content_type(source.path),
             ChecksumAlgorithm="SHA256",
+            Metadata=metadata(source),
         )["UploadId"]
     target = {"Bucket": bucket, "Key": source.key, "UploadId": upload_id}
     sender = _PartSender(s3, target, descriptor, there, progress)

@@ -18,6 +18,7 @@ from typing import Any
 
 from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.sources import NotSent, Source
+from imgpipe.runtime.notifier import UPLOADER
 
 MULTIPART_BYTES = 16 * 1024 * 1024
 """Files from this size on are sent in parts, which a second run can finish."""
@@ -105,6 +106,7 @@ def _put(
         Body=data,
         ContentType=content_type(source.path),
         ChecksumSHA256=wanted,
+        Metadata=metadata(source),
     )
     if answer.get("ChecksumSHA256", wanted) != wanted:
         raise DamagedError(
@@ -114,6 +116,11 @@ def _put(
     return Sent(
         source.path, source.key, answer.get("VersionId"), answer["ETag"].strip('"'), len(data)
     )
+
+
+def metadata(source: Source) -> dict[str, str]:
+    """Return what the object carries for the notifier to read."""
+    return {UPLOADER: source.notify} if source.notify else {}
 
 
 def read(descriptor: int, offset: int, length: int) -> bytes:

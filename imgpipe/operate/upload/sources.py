@@ -35,11 +35,12 @@ SORTED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to send. `size` is what it was when it was found."""
+    """A file to send. `size` is what it was when it was found; `notify` is who asks to hear of its end."""
 
     path: str
     key: str
     size: int
+    notify: str = ""
 
 
 @dataclass(frozen=True, slots=True)
