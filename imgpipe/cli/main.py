@@ -21,6 +21,7 @@ GROUPS = (
     "work",
     "observe",
     "examine",
+    "backfill",
     "look",
     "dlq",
     "build",

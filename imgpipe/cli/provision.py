@@ -72,7 +72,7 @@ def plan(
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
 ) -> None:
-    """Show what `up` would change, and why. Changes nothing."""
+    """Show what `up` would change, and why, and how many images have outputs of former settings. Changes nothing."""
     from imgpipe.cli.views import provision as view
     from imgpipe.deploy.plan import pending
     from imgpipe.operate import provision
@@ -80,10 +80,11 @@ def plan(
     project, _ = _open(file, env)
     actions = provision.plan(project)
     if json:
-        render.print_json(view.as_json(actions))
+        render.print_json({**view.as_json(actions), **_stale_json(project)})
     else:
         render.out().print(view.plan(project, actions))
         _cost(actions)
+        _stale(project, pending=bool(pending(actions)))
     if check and pending(actions):
         raise typer.Exit(errors.PENDING)
 
@@ -95,6 +96,32 @@ def _cost(actions: Sequence[Action]) -> None:
 
     if difference := change.of(actions):
         render.out().print(view.change(difference))
+
+
+def _stale(project: Project, *, pending: bool) -> None:
+    """Say how many images have outputs of former settings. A table that can't be read now keeps nobody from a plan."""
+    from imgpipe.cli.views import backfill as view
+    from imgpipe.operate.backfill import stale
+
+    try:
+        found = stale.of(project)
+    except errors.CloudError as error:
+        render.err().print(f"[yellow]stale outputs aren't known[/]: {render.safe(error)}")
+        return
+    if found and found.estimate.images:
+        for line in view.stale(found, pending=pending):
+            render.out().print(line, soft_wrap=True)
+
+
+def _stale_json(project: Project) -> dict[str, object]:
+    from imgpipe.cli.views import backfill as view
+    from imgpipe.operate.backfill import stale
+
+    try:
+        found = stale.of(project)
+    except errors.CloudError:
+        return {"stale": None}
+    return {"stale": view.stale_json(found) if found else None}
 
 
 def down(

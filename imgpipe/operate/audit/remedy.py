@@ -22,7 +22,7 @@ from imgpipe.runtime.results import Origin, Problem, StepResult
 
 if TYPE_CHECKING:
     from imgpipe.deploy.graph import Branch, Graph
-    from imgpipe.operate.audit.law import Finding
+    from imgpipe.operate.audit.law import Finding, Upload
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.project import Project
 
@@ -94,15 +94,21 @@ def heal(project: Project, what: Remedy) -> None:
 
 def event(graph: Graph, finding: Finding) -> dict[str, Any]:
     """Return S3's notification of the upload, as it would have been but for the sequencer."""
-    upload = finding.upload
-    if upload is None:
+    if finding.upload is None:
         raise ValueError("a finding without an upload has no event")
+    return notification(graph, finding.upload, finding.sequencer)
+
+
+def notification(
+    graph: Graph, upload: Upload, sequencer: str, name: str = "ObjectCreated:Put"
+) -> dict[str, Any]:
+    """Return S3's notification of a version, with a place in the order of its key's changes that is given."""
     version = {"versionId": upload.latest.id} if upload.latest.id else {}
     thing = {
         "key": quote_plus(upload.key, safe="/"),
         "size": upload.latest.size,
         "eTag": upload.latest.etag,
-        "sequencer": finding.sequencer,
+        "sequencer": sequencer,
         **version,
     }
     record = {
@@ -110,7 +116,7 @@ def event(graph: Graph, finding: Finding) -> dict[str, Any]:
         "eventSource": "aws:s3",
         "awsRegion": graph.place.region,
         "eventTime": iso(upload.latest.at),
-        "eventName": "ObjectCreated:Put",
+        "eventName": name,
         "s3": {"bucket": {"name": graph.uploads_bucket}, "object": thing},
     }
     return {"Records": [record]}
@@ -122,13 +128,14 @@ def _emit(graph: Graph, finding: Finding) -> Remedy:
     if not branches:
         return Remedy(words="nothing in pipeline.yaml makes it any more")
     body = json.dumps(event(graph, finding), ensure_ascii=False)
-    calls = tuple(_to(graph, branch, body) for branch in branches)
+    calls = tuple(to_branch(graph, branch, body) for branch in branches)
     return Remedy(
         words=f"sent again to {', '.join(branch.name for branch in branches)}", calls=calls
     )
 
 
-def _to(graph: Graph, branch: Branch, body: str) -> Send | Invoke:
+def to_branch(graph: Graph, branch: Branch, body: str) -> Send | Invoke:
+    """Return the call that brings an event to just this branch."""
     if branch.queue:
         return Send(branch.name, graph.place.queue_url(branch.queue), body)
     return Invoke(branch.name, str(branch.function), body)

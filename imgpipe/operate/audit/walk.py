@@ -114,7 +114,7 @@ def _walk(
         tally.table = _live(project, from_iso(tally.started))
     letters = _letters(project)
     folders = outputs.folders(project, tally.folders) if tally.whole else []
-    for batch in _batches(_uploads(project, tally.prefix, tally.after)):
+    for batch in batches(uploads(project, tally.prefix, tally.after)):
         law = law_of(project, grace, busy)
         yield from _counted(tally, _of_batch(project, tally, law, batch, letters, folders))
         tally.after = batch[-1].key
@@ -188,8 +188,10 @@ def _letters(project: Project) -> dict[str, list[Letter]]:
     return found
 
 
-def _uploads(project: Project, prefix: str, after: str) -> Iterator[Upload]:
-    """Yield each key below `prefix` with its latest version, in order. S3 lists the latest of a key first."""
+def uploads(project: Project, prefix: str, after: str) -> Iterator[Upload]:
+    """Yield each key below `prefix` and behind `after` with its latest version, in order. Of a key, S3 lists the
+    latest first.
+    """
     pages = project.cloud.client("s3").get_paginator("list_object_versions")
     start = {"KeyMarker": after} if after else {}
     latest: dict[str, Any] | None = None
@@ -216,9 +218,9 @@ def _upload(latest: dict[str, Any], older: int) -> Upload:
     return Upload(key=latest["it"]["Key"], latest=version, older=older)
 
 
-def _batches(uploads: Iterator[Upload]) -> Iterator[list[Upload]]:
+def batches(listed: Iterator[Upload]) -> Iterator[list[Upload]]:
     batch: list[Upload] = []
-    for upload in uploads:
+    for upload in listed:
         if upload.key.endswith("/") and not upload.latest.size:
             continue  # what S3's console makes of a new folder
         batch.append(upload)
