@@ -23,6 +23,7 @@ GROUPS = (
     "examine",
     "backfill",
     "look",
+    "web",
     "dlq",
     "build",
     "forecast",

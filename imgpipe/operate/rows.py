@@ -47,19 +47,22 @@ def by_status(
     until: datetime | None = None,
     prefix: str = "",
     limit: int | None = None,
+    page_size: int | None = None,
     where: Callable[[Row], bool] = bool,
 ) -> Iterator[Row]:
     """Yield rows, the latest upload first, in whichever of `statuses` they are.
 
     `prefix` and `where` choose among what was read: no index holds keys or facts, so they save
-    nothing; statuses and dates do.
+    nothing; statuses and dates do. `page_size` is for a reader who wants a few at once: so many
+    rows a shard and status are read at a time, and not 1 MB.
 
     Streams: a page a shard and status is held. A row that changes its status meanwhile may come
     twice or not at all.
     """
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
-    queries = [_query(table, shard, since, until) for shard in shards]
+    size = {"Limit": page_size} if page_size else {}
+    queries = [{**_query(table, shard, since, until), **size} for shard in shards]
     firsts = parallel.together(*(partial(_page, dynamodb, query) for query in queries))
     streams = [
         _rest_of(dynamodb, query, first)

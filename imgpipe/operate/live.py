@@ -1,0 +1,100 @@
+"""What changed since somebody looked: images that came or moved on, whoever uploaded them.
+
+No index knows when a row changed. So two questions are asked again and again: the latest uploads of every status, and
+the rows of those that are still on their way. Both are bounded, whatever the size of the table.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from imgpipe.operate import metadata, rows
+from imgpipe.operate.gallery import SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.rows import Row
+
+LATEST = 40
+MOST_AWAITED = 2000
+ASKED_AT_ONCE = 200
+SILENT_S = 8.0
+"""How long an image may keep silent before its dead letters are asked for, and how often they are."""
+FINAL = frozenset({"done", "failed", "rejected", "removed"})
+
+
+class Live:
+    """Remembers what was told. Not for several threads at once."""
+
+    def __init__(self, project: Project, now: Callable[[], float] = time.monotonic) -> None:
+        self._project, self._now = project, now
+        self._told: dict[str, str] = {}
+        self._awaited: dict[str, float] = {}
+        self._begun = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether images are on their way."""
+        return bool(self._awaited)
+
+    def expect(self, key: str) -> None:
+        """Ask for this image from now on, until it ends."""
+        self._await(key)
+        self._told.pop(key, None)
+
+    def changes(self) -> list[Row]:
+        """Return the rows that changed since the last time; none the first time."""
+        found = {row["key"]: row for row in self._latest()}
+        found |= rows.by_keys(self._project, list(self._awaited)[:ASKED_AT_ONCE])
+        found |= self._silent(found)
+        fresh = [row for row in found.values() if self._is_news(row)]
+        told = fresh if self._begun else [row for row in fresh if row["key"] in self._awaited]
+        for row in fresh:
+            self._note(row)
+        self._begun = True
+        return told
+
+    def _latest(self) -> list[Row]:
+        return list(rows.by_status(self._project, SHOWN, limit=LATEST, page_size=LATEST // 2))
+
+    def _silent(self, found: dict[str, Row]) -> dict[str, Row]:
+        """Look closer at one image that keeps silent: a killed function tells nobody but its dead letters."""
+        now = self._now()
+        key = next(
+            (
+                key
+                for key, since in self._awaited.items()
+                if now - since > SILENT_S and found.get(key, {}).get("status") not in FINAL
+            ),
+            None,
+        )
+        if key is None:
+            return {}
+        self._awaited[key] = self._awaited.pop(key) + SILENT_S
+        row = metadata.find(self._project, key)
+        return {key: row} if row else {}
+
+    def _is_news(self, row: Row) -> bool:
+        return self._told.get(row["key"]) != _mark(row)
+
+    def _note(self, row: Row) -> None:
+        key = row["key"]
+        self._told[key] = _mark(row)
+        while len(self._told) > MOST_AWAITED:
+            del self._told[next(iter(self._told))]
+        if row["status"] in FINAL:
+            self._awaited.pop(key, None)
+        elif key not in self._awaited:
+            self._await(key)
+
+    def _await(self, key: str) -> None:
+        self._awaited[key] = self._now()
+        while len(self._awaited) > MOST_AWAITED:
+            del self._awaited[next(iter(self._awaited))]
+
+
+def _mark(row: Row) -> str:
+    return f"{row['version_id']} {row['status']} {row['updated_at']}"

@@ -1,0 +1,71 @@
+"""How a pipeline's heart beats: what waits in each queue now, and how many images ended lately, how quickly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cloud import explain
+from imgpipe.operate import rows, watch
+from imgpipe.operate.times import from_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.rows import Row
+
+WINDOW_S = 300
+MOST_ROWS = 1000
+"""Images that are looked at; a quicker pipeline is told from its latest ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """`done_per_min` over the last minute; the times from upload to done, over the last five; None without any."""
+
+    sample: watch.Sample
+    done_per_min: int
+    p50_ms: int | None
+    p95_ms: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.sample.as_json(),
+            "done_per_min": self.done_per_min,
+            "p50_ms": self.p50_ms,
+            "p95_ms": self.p95_ms,
+        }
+
+
+def pulse(project: Project) -> Pulse:
+    """Return the pulse now. Raises CloudError when the cloud doesn't answer."""
+    now = datetime.now(UTC)
+    try:
+        sample = next(watch.samples(project, 0, 1))
+        since = now - timedelta(seconds=WINDOW_S)
+        found = rows.by_status(project, ("done",), since=since, limit=MOST_ROWS)
+        recent, times = measured(found, now)
+    except Exception as error:
+        raise explain(error, "the pipeline's pulse") from error
+    cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else times * 19
+    return Pulse(
+        sample=sample,
+        done_per_min=recent,
+        p50_ms=round(cuts[9]) if cuts else None,
+        p95_ms=round(cuts[18]) if cuts else None,
+    )
+
+
+def measured(found: Iterable[Row], now: datetime) -> tuple[int, list[float]]:
+    """Return how many images ended in the last minute, and each one's time from upload to end in ms."""
+    recent, times = 0, []
+    for row in found:
+        began, ended = from_iso(row["uploaded_at"]), from_iso(row["updated_at"])
+        if began is None or ended is None or ended < began:
+            continue
+        recent += now - ended < timedelta(minutes=1)
+        times.append((ended - began).total_seconds() * 1000)
+    return recent, times

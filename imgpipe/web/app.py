@@ -1,0 +1,130 @@
+"""The application: one project, its routes, and how errors look."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from imgpipe import __version__, cloud
+from imgpipe.errors import ImgpipeError, MissingError, UnreachableError, UsageError
+from imgpipe.operate.upload import presign
+from imgpipe.web import show
+from imgpipe.web.desk import Desk
+from imgpipe.web.gallery import Gallery
+from imgpipe.web.guard import Guard, Rules
+from imgpipe.web.hub import Hub
+from imgpipe.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from imgpipe.operate.project import Project
+
+HERE = Path(__file__).parent
+PING_S = 15
+
+
+class Console:
+    """What the pages share."""
+
+    def __init__(self, project: Project, *, read_only: bool) -> None:
+        self.project, self.read_only = project, read_only
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(size=show.size, when=show.when, left=show.left)
+        self._templates.globals.update(
+            read_only=read_only,
+            pipeline=project.graph.pipeline,
+            environment=project.graph.environment,
+            version=__version__,
+            most_bytes=presign.most_bytes(project),
+            most_size=show.size(presign.most_bytes(project)),
+            prefix=project.graph.prefix,
+        )
+        self.gallery = Gallery(self)
+        self.hub = Hub(project, self.gallery.tile)
+
+    def render(self, name: str, **values: Any) -> str:
+        return self._templates.get_template(name).render(**values)
+
+    def page(self, name: str, status: int = 200, **values: Any) -> Response:
+        return HTMLResponse(self.render(name, **values), status)
+
+
+def application(project: Project, rules: Rules) -> Guard:
+    """Return the console of a project as an ASGI application."""
+    console = Console(project, read_only=rules.read_only)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await console.hub.end()
+
+    handlers: dict[Any, Any] = {
+        ImgpipeError: lambda request, error: _failed(console, request, error),
+        HTTPException: lambda request, error: _refused(console, request, error),
+        Exception: lambda request, error: _failed(console, request, error),
+    }
+    app = Starlette(routes=_routes(console), lifespan=lifespan, exception_handlers=handlers)
+    return Guard(app, rules)
+
+
+def _routes(console: Console) -> list[Route | Mount]:
+    gallery, uploads, desk = console.gallery, Uploads(console), Desk(console)
+
+    async def events(request: Request) -> Response:
+        for_desk = "desk" in request.query_params and not console.read_only
+        return EventSourceResponse(console.hub.events(desk=for_desk), ping=PING_S)
+
+    shown: list[Route | Mount] = [
+        Route("/", gallery.index),
+        Route("/tiles", gallery.tiles),
+        Route("/counts", gallery.counts),
+        Route("/image", gallery.image),
+        Route("/made", gallery.made),
+        Route("/original", gallery.original),
+        Route("/events", events),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+    if console.read_only:
+        return shown
+    return [
+        *shown,
+        Route("/why", gallery.why),
+        Route("/uploads/form", uploads.form, methods=["POST"]),
+        Route("/uploads/link", uploads.link, methods=["POST"]),
+        *desk.routes(),
+    ]
+
+
+def _refused(console: Console, request: Request, error: HTTPException) -> Response:
+    return _error(console, request, error.status_code, str(error.detail), "", "")
+
+
+def _failed(console: Console, request: Request, error: Exception) -> Response:
+    known = error if isinstance(error, ImgpipeError) else cloud.explain(error, "the console")
+    status = {MissingError: 404, UsageError: 400, UnreachableError: 503}.get(type(known), 502)
+    return _error(console, request, status, known.what, known.why, known.hint)
+
+
+def _error(
+    console: Console, request: Request, status: int, what: str, why: str, hint: str
+) -> Response:
+    values = {"status": status, "what": what, "why": why, "hint": hint}
+    name = "error_part.html" if "hx-request" in request.headers else "error.html"
+    return HTMLResponse(console.render(name, **values), status)

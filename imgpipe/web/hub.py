@@ -1,0 +1,103 @@
+"""One watcher for all browsers: it asks while somebody looks, and sends each change to everybody.
+
+A browser that reads too slowly loses its connection rather than fill our memory; it comes back by itself and asks for
+what it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+
+from imgpipe.errors import ImgpipeError
+from imgpipe.operate.live import Live
+from imgpipe.operate.pulse import pulse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.rows import Row
+
+BUSY_S, IDLE_S, TROUBLED_S = 0.6, 2.0, 4.0
+PULSE_EVERY_S = 2.0
+BEHIND = 500
+"""Events that a browser may be behind."""
+
+
+class Hub:
+    """`render` turns a row into what a browser is sent."""
+
+    def __init__(self, project: Project, render: Callable[[Row], dict[str, Any]]) -> None:
+        self._project, self._render = project, render
+        self._live = Live(project)
+        self._queues: dict[asyncio.Queue[dict[str, str] | None], bool] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._expected: list[str] = []
+        self._wake = asyncio.Event()
+        self._ending = False
+
+    def expect(self, key: str) -> None:
+        """Ask for an image that is being uploaded. May be called from any thread."""
+        self._expected.append(key)
+
+    async def events(self, *, desk: bool) -> AsyncIterator[dict[str, str]]:
+        """Yield events for one browser; with the pipeline's pulse for a desk."""
+        queue: asyncio.Queue[dict[str, str] | None] = asyncio.Queue(BEHIND)
+        self._queues[queue] = desk
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch())
+        self._wake.set()
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._queues.pop(queue, None)
+
+    async def end(self) -> None:
+        self._ending = True
+        for queue in list(self._queues):
+            with contextlib.suppress(asyncio.QueueFull):
+                queue.put_nowait(None)
+        if self._task:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        pulsed = 0.0
+        while self._queues and not self._ending:
+            pause = IDLE_S
+            try:
+                while self._expected:
+                    self._live.expect(self._expected.pop())
+                rows = await run_in_threadpool(self._live.changes)
+                for row in rows:
+                    self._send("image", self._render(row))
+                if any(self._queues.values()) and loop.time() - pulsed > PULSE_EVERY_S:
+                    pulsed = loop.time()
+                    found = await run_in_threadpool(pulse, self._project)
+                    self._send("pulse", found.as_json(), desk=True)
+                self._send("well", {})
+                pause = BUSY_S if self._live.busy or self._expected else IDLE_S
+            except ImgpipeError as error:
+                self._send("trouble", {"what": error.what, "why": error.why, "hint": error.hint})
+                pause = TROUBLED_S
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _send(self, event: str, data: dict[str, Any], *, desk: bool = False) -> None:
+        message = {"event": event, "data": json.dumps(data)}
+        for queue, for_desk in list(self._queues.items()):
+            if desk and not for_desk:
+                continue
+            try:
+                queue.put_nowait(message)
+            except asyncio.QueueFull:
+                self._queues.pop(queue, None)
+                queue.get_nowait()
+                queue.put_nowait(None)

@@ -1,0 +1,78 @@
+// What every page has: the connection, the theme, toasts, asking before something is done.
+export const body = document.body;
+export const $ = (selector, root = document) => root.querySelector(selector);
+export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+export const OWN = { "hx-request": "true" };
+
+export function toast(text) {
+  const box = Object.assign(document.createElement("div"), { className: "toast", textContent: text });
+  $("#toasts").append(box);
+  setTimeout(() => box.remove(), 6000);
+}
+
+export async function post(url, data) {
+  const answer = await fetch(url, { method: "POST", headers: { ...OWN, "content-type": "application/json" }, body: JSON.stringify(data) });
+  if (!answer.ok) throw new Error(await said(answer));
+  return answer;
+}
+
+// What an error page says, in one line.
+export async function said(answer) {
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const words = ["[data-what]", "[data-why]"].map((it) => $(it, page)?.textContent).filter(Boolean);
+  return words.join(": ") || page.body.textContent.trim() || `It answered ${answer.status}.`;
+}
+
+// Server-sent events. The browser comes back by itself; meanwhile the page says so.
+const listeners = new Map();
+export function on(event, act) {
+  listeners.set(event, [...(listeners.get(event) ?? []), act]);
+}
+const tell = (event, data) => (listeners.get(event) ?? []).forEach((act) => act(data));
+const state = $("#connection");
+const WORDS = { starting: "Connecting", live: "Live", off: "Offline", trouble: "Trouble" };
+let was = "starting";
+function show(now) {
+  if (now === was && state.dataset.state === now) return;
+  state.dataset.state = now;
+  state.firstElementChild.textContent = WORDS[now];
+  $("#offline").hidden = now !== "off";
+  if (now !== "trouble") $("#trouble").hidden = true;
+  if (now === "live" && (was === "off" || was === "trouble")) tell("back", {});
+  was = now;
+}
+let source;
+function connect() {
+  source = new EventSource(`/events${body.dataset.desk ? "?desk=1" : ""}`);
+  source.onopen = () => show("live");
+  source.onerror = () => {
+    show("off");
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+  };
+  source.addEventListener("well", () => show("live"));
+  source.addEventListener("trouble", (event) => {
+    const it = JSON.parse(event.data), box = $("#trouble");
+    show("trouble");
+    box.hidden = false;
+    $("[data-what]", box).textContent = it.what;
+    $("[data-why]", box).textContent = it.why;
+    $("[data-hint]", box).textContent = it.hint;
+  });
+  for (const name of ["image", "pulse"]) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
+}
+addEventListener("pagehide", () => source?.close());
+addEventListener("pageshow", (event) => event.persisted && connect());
+queueMicrotask(connect);
+
+$("#theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try { localStorage.setItem("imgpipe-theme", root.dataset.theme); } catch { /* for this page then */ }
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest("input, textarea, dialog[open]")) return;
+  const field = $("#q");
+  if (field) { event.preventDefault(); field.focus(); field.select(); }
+});

@@ -1,0 +1,256 @@
+// The gallery: pages of tiles that come while one scrolls and go when they are far, and one image closely.
+import { $, $$, OWN, on, said, toast } from "./console.js";
+
+const FAR = "2500px";
+const chunks = $("#chunks");
+const sheet = $("#sheet");
+
+export function tileOf(html) {
+  const box = document.createElement("template");
+  box.innerHTML = html.trim();
+  return box.content.firstElementChild;
+}
+export const selector = (key) => `.tile[data-key="${CSS.escape(key)}"]`;
+
+// A picture fades in over its blur once it is there; one from the cache does at once.
+document.addEventListener("load", (event) => event.target.matches?.("img.picture") && event.target.classList.add("there"), true);
+document.addEventListener("error", (event) => event.target.matches?.("img.picture") && event.target.remove(), true);
+export const settle = (root) => $$("img.picture", root).forEach((it) => it.complete && it.naturalWidth && it.classList.add("there"));
+
+// Pages. A page that is far from the window keeps its height and its address, and no tile: memory doesn't grow.
+let turn = 0;
+async function fill(section) {
+  const mine = turn;
+  section.dataset.state = "loading";
+  try {
+    const answer = await fetch(section.dataset.url, { headers: OWN });
+    if (!answer.ok) throw new Error(await said(answer));
+    const html = await answer.text();
+    if (mine !== turn) return;
+    section.innerHTML = html;
+    section.classList.remove("loading");
+    section.style.height = "";
+    section.dataset.state = "there";
+    settle(section);
+    next(section, answer);
+  } catch (error) {
+    if (mine !== turn) return;
+    section.dataset.state = "failed";
+    if (section === chunks.firstElementChild) broken(error);
+    else toast(`${error.message} Scroll to try again.`);
+  }
+}
+function next(section, answer) {
+  const url = answer.headers.get("x-next");
+  const first = section === chunks.firstElementChild;
+  chunks.setAttribute("aria-busy", "false");
+  if (Number(answer.headers.get("x-count")) === 0 && (!first || url)) section.hidden = true;
+  if (section.dataset.next === "known") return;
+  section.dataset.next = "known";
+  if (url) add(url);
+  else $("#end").hidden = first && chunks.querySelectorAll(".tile").length < 12;
+  if (!url && !chunks.querySelector(".tile") && chunks.childElementCount === 1) nothing();
+}
+const watch = chunks && new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting && !["loading", "there"].includes(target.dataset.state)) fill(target);
+    else if (!isIntersecting && target.dataset.state === "there" && target.offsetHeight) {
+      target.style.height = `${target.offsetHeight}px`;
+      target.replaceChildren();
+      target.dataset.state = "away";
+    }
+  }
+}, { rootMargin: FAR });
+function add(url) {
+  const section = document.createElement("section");
+  section.className = "chunk loading";
+  section.dataset.url = url;
+  section.style.height = "400px";
+  chunks.append(section);
+  watch.observe(section);
+  return section;
+}
+function nothing() {
+  const plain = !new URLSearchParams(location.search.replace(/image=[^&]*/, "")).size;
+  $(plain ? "#empty" : "#nothing").hidden = false;
+  chunks.hidden = true;
+}
+function broken(error) {
+  chunks.hidden = true;
+  $("#broken").hidden = false;
+  $("#broken [data-why]").textContent = error.message;
+}
+export function reload(url = chunks.dataset.first) {
+  turn += 1;
+  chunks.dataset.first = url;
+  for (const id of ["empty", "nothing", "broken", "end"]) $(`#${id}`).hidden = true;
+  chunks.hidden = false;
+  chunks.setAttribute("aria-busy", "true");
+  watch.disconnect();
+  const old = chunks.firstElementChild;
+  chunks.replaceChildren();
+  const section = add(url);
+  if (old?.classList.contains("loading")) { section.innerHTML = old.innerHTML; section.style.height = ""; }
+}
+if (chunks) reload();
+$("#broken [data-again]")?.addEventListener("click", () => reload());
+on("back", () => chunks && reload());
+
+// How many there are: asked once, and again a while after something changed.
+let asked = 0;
+async function count() {
+  asked = 0;
+  const answer = await fetch("/counts", { headers: OWN }).catch(() => null);
+  if (!answer?.ok) return;
+  const told = await answer.json();
+  for (const it of $$("[data-count]")) it.textContent = told[it.dataset.count] ?? "";
+}
+if (chunks) { count(); on("image", () => { asked ||= setTimeout(count, 2500); }); }
+
+// Searching, while one types; the address says what is shown.
+const form = $("#search");
+function search() {
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  history.replaceState(null, "", query.size ? `/?${query}` : "/");
+  reload(`/tiles?${query}`);
+}
+if (form) {
+  let soon;
+  form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
+  form.addEventListener("input", (event) => { clearTimeout(soon); soon = setTimeout(search, event.target.type === "radio" ? 0 : 250); });
+  const clear = () => { for (const it of $$("input", form)) { if (it.type === "radio") it.checked = it.value === ""; else it.value = ""; } search(); };
+  $("#clear").addEventListener("click", clear);
+  $("[data-clear]").addEventListener("click", clear);
+}
+
+// What changed elsewhere: a tile that is shown is replaced where it is; a new one comes to the front.
+on("image", ({ key, status, html }) => {
+  const there = $$(selector(key));
+  for (const old of there) {
+    const held = old.contains(document.activeElement);
+    const fresh = tileOf(html);
+    old.replaceWith(fresh);
+    settle(fresh);
+    if (held) $("a", fresh).focus();
+  }
+  if (!there.length && chunks && status !== "removed") document.dispatchEvent(new CustomEvent("newcomer", { detail: { key, status, html } }));
+  if (sheet?.open && $(".detail", sheet)?.dataset.key === key) open(`/image?key=${encodeURIComponent(key)}`, false);
+});
+
+// Newcomers of others go to the front as well, the latest first, and no more than fit there.
+const fresh = $("#fresh"), freshTiles = $("#fresh-tiles");
+export const MOST_FRESH = 80;
+export function front(tile) {
+  fresh.hidden = false;
+  for (const id of ["empty", "nothing"]) $(`#${id}`).hidden = true;
+  freshTiles.prepend(tile);
+  settle(tile);
+  const over = [...freshTiles.children].filter((it) => !it.classList.contains("sending")).slice(MOST_FRESH);
+  over.forEach((it) => it.remove());
+}
+document.addEventListener("newcomer", ({ detail }) => front(tileOf(detail.html)));
+$("#fresh-clear")?.addEventListener("click", () => {
+  for (const it of [...freshTiles.children]) if (!it.classList.contains("sending")) it.remove();
+  fresh.hidden = !freshTiles.childElementCount;
+  reload();
+});
+
+// One image closely. The address stays a link to it; Back closes it.
+let opener;
+async function open(url, remember = true) {
+  const answer = await fetch(url, { headers: OWN }).catch(() => null);
+  if (!answer) { toast("The console doesn't answer."); return; }
+  sheet.innerHTML = await answer.text();
+  htmx.process(sheet);
+  if (!sheet.open) sheet.showModal?.();
+  if (remember) history.pushState({ sheet: url }, "", url);
+  dress();
+  $("#sheet-title", sheet)?.focus();
+}
+function close(back = true) {
+  if (!sheet.open) return;
+  sheet.close();
+  sheet.replaceChildren();
+  if (back && history.state?.sheet) history.back();
+  const tile = opener && ($(`${selector(opener)} a`));
+  tile?.focus();
+}
+if (sheet?.showModal) {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-open]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    opener = link.closest(".tile").dataset.key;
+    open(link.getAttribute("href"));
+  });
+  addEventListener("popstate", ({ state }) => (state?.sheet ? open(state.sheet, false) : close(false)));
+  sheet.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
+  sheet.addEventListener("click", (event) => event.target.closest("[data-close]") && close());
+  sheet.addEventListener("click", (event) => { const to = event.target.closest("[data-turn]"); if (to) go(Number(to.dataset.turn)); });
+  sheet.addEventListener("keydown", (event) => {
+    if (event.target.matches("input") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "ArrowRight") go(1);
+    if (event.key === "ArrowLeft") go(-1);
+  });
+}
+function go(step) {
+  const links = $$("#fresh-tiles a[data-open], #chunks a[data-open]");
+  const at = links.findIndex((it) => it.closest(".tile").dataset.key === $(".detail", sheet)?.dataset.key);
+  const to = links[at + step];
+  if (at < 0 || !to) return;
+  opener = to.closest(".tile").dataset.key;
+  to.scrollIntoView({ block: "nearest" });
+  const url = to.getAttribute("href");
+  history.replaceState({ sheet: url }, "", url);
+  open(url, false);
+}
+
+// The stage: which variant, true size, before and after; the timeline is asked for when it is opened.
+function dress() {
+  const root = sheet, stage = $("#stage", root), after = $("[data-after]", root), before = $("[data-before]", root);
+  const fit = () => after && after.classList.toggle("small", after.naturalWidth < stage.clientWidth && after.naturalHeight < stage.clientHeight);
+  after?.addEventListener("load", fit);
+  for (const button of $$("button[data-show]", root)) {
+    button.addEventListener("click", () => {
+      for (const it of $$("button[data-show]", root)) it.setAttribute("aria-pressed", String(it === button));
+      after.src = button.dataset.show;
+      after.width = button.dataset.width; after.height = button.dataset.height;
+      after.alt = `${$("#sheet-title", root).textContent}, ${button.dataset.name}`;
+      const name = $("[data-after-name]", root);
+      if (name) name.textContent = button.dataset.name;
+    });
+  }
+  $("[data-toggle-size]", root)?.addEventListener("click", ({ currentTarget }) => {
+    currentTarget.setAttribute("aria-pressed", String(stage.classList.toggle("true")));
+  });
+  const split = $(".split", root);
+  split?.addEventListener("input", () => stage.style.setProperty("--split", `${split.value / 10}%`));
+  $("[data-toggle-compare]", root)?.addEventListener("click", ({ currentTarget }) => {
+    const shown = before.hidden;
+    before.src ||= before.dataset.src;
+    for (const it of [before, split, ...$$(".handle, .label", root)]) it.hidden = !shown;
+    currentTarget.setAttribute("aria-pressed", String(shown));
+    if (shown) split.focus();
+  });
+  const timeline = $("[data-why]", root);
+  const ask = async () => {
+    if (!timeline.open || timeline.dataset.asked) return;
+    timeline.dataset.asked = "1";
+    const answer = await fetch(timeline.dataset.why, { headers: OWN }).catch(() => null);
+    $("[data-timeline]", timeline).innerHTML = answer ? await answer.text() : "";
+  };
+  timeline?.addEventListener("toggle", ask);
+  if (timeline) ask();
+}
+if (sheet && !sheet.showModal) dress();
+
+// Arrow keys walk the tiles.
+document.addEventListener("keydown", (event) => {
+  const link = event.target.closest?.(".tiles a[data-open]");
+  if (!link || sheet?.open) return;
+  const links = $$("#fresh-tiles a[data-open], #chunks a[data-open]");
+  const columns = getComputedStyle(link.closest(".tiles")).gridTemplateColumns.split(" ").length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+  const to = step && links[links.indexOf(link) + step];
+  if (to) { event.preventDefault(); to.focus(); }
+});

@@ -1,0 +1,56 @@
+"""Leave to upload: the browser sends files straight to S3, and only asks us to sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from imgpipe.operate.upload import presign
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from imgpipe.web.app import Console
+
+
+class Uploads:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def form(self, request: Request) -> Response:
+        """Sign a form for one file: `{"name"}` -> `{"url", "fields", "key"}`."""
+        asked = await _json(request)
+        form = presign.form(self._console.project, str(asked.get("name", "")))
+        self._console.hub.expect(form.key)
+        return JSONResponse({"url": form.url, "fields": dict(form.fields), "key": form.key})
+
+    async def link(self, request: Request) -> Response:
+        """Sign one request of a multipart upload: `{"call", "key", "uploadId", "partNumber"}` -> `{"url", "key"}`."""
+        asked = await _json(request)
+        call, key = asked.get("call"), str(asked.get("key", ""))
+        if call not in get_args(presign.Call):
+            raise HTTPException(400, "There is no such request.")
+        if call == "create":
+            key = presign.key_of(self._console.project, key)
+            self._console.hub.expect(key)
+        number = asked.get("partNumber")
+        url = presign.link(
+            self._console.project,
+            call,
+            key,
+            asked.get("uploadId"),
+            int(number) if number is not None else None,
+        )
+        return JSONResponse({"url": url, "key": key})
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        asked = await request.json()
+    except ValueError as error:
+        raise HTTPException(400, "This is not JSON.") from error
+    if not isinstance(asked, dict):
+        raise HTTPException(400, "This is not a JSON object.")
+    return asked
