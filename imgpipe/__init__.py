@@ -2,7 +2,7 @@
 
 The map of the code. Five stories, each of which imports only those below it:
 
-    cli        what a person touches: prints, asks, exits
+    cli, web   what a person touches: prints, asks, exits; or shows it in a browser
     operate    upload, status, metadata, dlq, …: one module a verb; returns values, prints nothing
     deploy     pipeline.yaml -> Spec -> Graph -> Plan -> apply
     cloud      the one seam to boto3: a session, an endpoint, clients

@@ -59,7 +59,9 @@ def web(
         typer.echo(link)
         err = render.err()
         if wanted.token:
-            err.print("[yellow]others can reach it:[/] who has this link, and nobody else, may use it")
+            err.print(
+                "[yellow]others can reach it:[/] who has this link, and nobody else, may use it"
+            )
             err.print("plain HTTP: put a proxy with TLS before it where the network isn't yours")
         mode = "read-only, " if read_only else ""
         err.print(f"{render.safe(project.graph.pipeline)} in {render.safe(env)}: {mode}Ctrl-C ends")

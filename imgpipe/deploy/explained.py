@@ -45,6 +45,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "or EventBridge.",
         "events": "Which ways an object can come are uploads; all, if none is named.",
         "limits": "What is refused, before it is decoded or while it is.",
+        "origins": "Whose web pages may upload, with leave that was signed; if not told, those on this machine.",
     },
     "UploadLimits": {
         "bytes": "The largest file.",

@@ -162,6 +162,15 @@ def _over(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s*]*\*?[^/\s*]*", text) or text == "http://":
+        raise ValueError(
+            f"{shown(text)} is no origin; write a scheme, a host and a port, with one * at most: "
+            "https://photos.example.com"
+        )
+    return text
+
+
 def _colour(text: str) -> str:
     if not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
         raise ValueError(f'{shown(text)} is not a colour; write it in quotes: "#c83c32"')
@@ -207,6 +216,15 @@ On = Literal["created", "removed", "restored", "tagged"]
 Name = Annotated[str, AfterValidator(_name)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Suffix = Annotated[str, AfterValidator(_suffix)]
+Origin = Annotated[
+    str,
+    AfterValidator(_origin),
+    WithJsonSchema(
+        {"type": "string", "description": "Whose pages may upload, with leave that was signed"}
+    ),
+]
+LOOPBACK_ORIGINS = ("http://127.0.0.1:*", "http://localhost:*")
+"""Where `imgpipe web` is, on whichever port. A page there can send nothing that nobody signed for it."""
 Email = Annotated[
     str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})
 ]
@@ -279,6 +297,7 @@ class Uploads(Section):
     deliver: Literal["topic", "queue", "function", "eventbridge"] = "topic"
     events: tuple[Literal["put", "post", "copy", "multipart"], ...] = ()
     limits: UploadLimits = UploadLimits()
+    origins: tuple[Origin, ...] = LOOPBACK_ORIGINS
 
 
 class Variant(Section):

@@ -100,6 +100,7 @@ class Bucket:
     abort_multipart_days: int = 7
     noncurrent_days: int | None = None  # versioned buckets: how long a replaced version is kept
     private: bool = True  # what is found may not be: then it is closed again
+    origins: tuple[str, ...] = ()  # whose pages may upload by signed form or link (CORS)
 
     @property
     def key(self) -> Key:

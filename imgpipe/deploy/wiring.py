@@ -77,6 +77,7 @@ def _storage(build: Build) -> None:
             versioning=True,
             noncurrent_days=NONCURRENT_DAYS,
             policy=policies.bucket(build.place.bucket_arn(uploads)),
+            origins=build.spec.uploads.origins,
         ),
         r.Bucket(
             name=variants,

@@ -93,13 +93,22 @@ def _from_a_page(scope: Scope, headers: dict[bytes, bytes], host: str) -> str | 
     origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if origin and origin != f"http://{host}":
         local = _LOOPBACK.fullmatch(urlsplit(origin).hostname or "")
-        if not local or not (_is_signed(scope, headers) or scope.get("method") == "OPTIONS"):
-            return "it comes from a web page"
+        return None if local and _carries_leave(scope, headers) else "it comes from a web page"
     if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
         visit = headers.get(b"sec-fetch-mode") == b"navigate" and scope.get("method") in _READS
         if not visit and not _is_signed(scope, headers):
             return "it comes from a web page"
     return None
+
+
+def _carries_leave(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether it claims a signature, in itself or in its form; or asks what it may send.
+
+    S3 alone takes forms, and none that nobody signed.
+    """
+    form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+    method = scope.get("method")
+    return _is_signed(scope, headers) or method == "OPTIONS" or (form and method == "POST")
 
 
 def _is_signed(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -67,9 +67,7 @@ def page(project: Project, search: Search, cursor: str | None, size: int) -> Pag
     return _fill(project.graph.prefix, search, fresh, size, cursor)
 
 
-def _fill(
-    prefix: str, search: Search, found: Iterable[Row], size: int, cursor: str | None
-) -> Page:
+def _fill(prefix: str, search: Search, found: Iterable[Row], size: int, cursor: str | None) -> Page:
     chosen: dict[str, Row] = {}
     at, here = _read(cursor) if cursor else ("", frozenset[str]())
     for number, row in enumerate(found):

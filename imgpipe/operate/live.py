@@ -74,7 +74,7 @@ class Live:
         if key is None:
             return {}
         self._awaited[key] = self._awaited.pop(key) + SILENT_S
-        row = metadata.find(self._project, key)
+        row = metadata.known(self._project, key)
         return {key: row} if row else {}
 
     def _is_news(self, row: Row) -> bool:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 def show(project: Project, key: str) -> Row:
     """Return all that is known of `key`, in the form of a row. Raises MissingError when nothing is."""
-    row = find(project, key)
+    row = known(project, key)
     if row is None:
         raise MissingError(f"image {key}", "there is no such upload", hint="imgpipe metadata list")
     return row
 
 
-def find(project: Project, key: str) -> Row | None:
+def known(project: Project, key: str) -> Row | None:
     """Return what `show` does; None where nothing is known."""
     row = _row(project, key) or _upload(project, key)
     if row is None or row["status"] != "in_flight":

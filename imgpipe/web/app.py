@@ -59,11 +59,11 @@ class Console:
         self.gallery = Gallery(self)
         self.hub = Hub(project, self.gallery.tile)
 
-    def render(self, name: str, **values: Any) -> str:
-        return self._templates.get_template(name).render(**values)
+    def render(self, template: str, /, **values: Any) -> str:
+        return self._templates.get_template(template).render(**values)
 
-    def page(self, name: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self.render(name, **values), status)
+    def page(self, template: str, /, **values: Any) -> Response:
+        return HTMLResponse(self.render(template, **values))
 
 
 def application(project: Project, rules: Rules) -> Guard:

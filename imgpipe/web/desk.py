@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
 from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from imgpipe.web.app import Console
 
 

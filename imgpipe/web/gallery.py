@@ -82,7 +82,9 @@ class Gallery:
         search = search_of(query)
         found = gallery.page(self._console.project, search, cursor, PAGE)
         prefix = self._console.project.graph.prefix
-        body = self._console.render("tiles.html", tiles=[show.tile(prefix, row) for row in found.rows])
+        body = self._console.render(
+            "tiles.html", tiles=[show.tile(prefix, row) for row in found.rows]
+        )
         again = f"/tiles?{urlencode({**query, 'cursor': found.cursor})}" if found.cursor else ""
         return HTMLResponse(body, headers={"x-next": again, "x-count": str(len(found.rows))})
 
@@ -206,5 +208,3 @@ def show_colour(text: object) -> bool:
 def attachment(name: str) -> str:
     """Return a Content-Disposition that saves under this name, whatever characters it has (RFC 6266)."""
     return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-
-

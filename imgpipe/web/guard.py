@@ -74,10 +74,12 @@ class Guard:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         why = refusal(self._rules, str(scope["method"]), headers)
-        answer = PlainTextResponse(f"Refused: {why}.\n", 403) if why else None
-        answer = answer or self._without_token(scope, headers)
+        refused = PlainTextResponse(f"Refused: {why}.\n", 403) if why else None
+        answer = refused or self._without_token(scope, headers)
         await (answer or self._inner)(scope, receive, self._with_headers(send))
 
     def _without_token(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
@@ -91,7 +93,7 @@ class Guard:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         given = query.pop("token", "")
         if not _same(given, token):
-            return HTMLResponse(_ASK_TOKEN.format(wrong=_WRONG if given else ""), 401)
+            return HTMLResponse(_DOOR.format(wrong=_WRONG if given else ""), 401)
         rest = f"?{urlencode(query)}" if query else ""
         answer = RedirectResponse(f"/{scope['path'].lstrip('/')}{rest}", 303)
         answer.set_cookie(name, token, COOKIE_S, httponly=True, samesite="strict")
@@ -112,22 +114,19 @@ class Guard:
 
 def refusal(rules: Rules, method: str, headers: Mapping[str, str]) -> str:
     """Return why a request must not get in; "" when it may. `headers` have lower-case names."""
-    host = headers.get("host", "").lower()
+    host, origin = headers.get("host", "").lower(), headers.get("origin")
+    site = headers.get("sec-fetch-site", "none")
     if not answers_to(rules, host):
         return "the Host header doesn't name this console"
-    origin = headers.get("origin")
-    if origin is not None and not _is_own(origin, host):
-        return "it comes from another site"
-    site = headers.get("sec-fetch-site", "none")
-    if site not in {"none", "same-origin"} and not _is_visit(method, headers):
+    foreign = site not in {"none", "same-origin"} and not _is_visit(method, headers)
+    if foreign or (origin is not None and not _is_own(origin, host)):
         return "it comes from another site"
     if method in SAFE:
         return ""
     if rules.read_only:
         return "this console is read-only"
-    if origin is None or OWN_HEADER not in headers:
-        return "it doesn't come from our own page"
-    return ""
+    ours = origin is not None and OWN_HEADER in headers
+    return "" if ours else "it doesn't come from our own page"
 
 
 def answers_to(rules: Rules, host: str) -> bool:
@@ -184,7 +183,7 @@ def _cookie(text: str, name: str) -> str:
 
 
 _WRONG = '<p role="alert" class="wrong">That is not the token.</p>'
-_ASK_TOKEN = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+_DOOR = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>imgpipe: token</title>
 <link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/console.css"></head>
 <body class="door"><main><h1>imgpipe</h1>{wrong}

@@ -51,7 +51,7 @@ def tile(prefix: str, row: Row) -> Tile:
         key=row["key"],
         name=images.short(prefix, row["key"]),
         status=row["status"],
-        word=STATUS_WORDS.get(row["status"], row["status"]),
+        word=STATUS_WORDS.get(row["status"], str(row["status"])),
         picture=made_url(small),
         large=made_url(large),
         blur=data_uri(str(row["facts"].get("blurhash") or "")),
@@ -99,10 +99,19 @@ def _progress(row: Row) -> str:
 
 def facts(row: Row) -> Iterator[tuple[str, str]]:
     """Yield what is known of the picture, label by label."""
-    known, noted = row["facts"], row["facts"].get("exif") or {}
+    known = row["facts"]
     if known.get("width"):
-        yield "Size", f"{known['width']:,} × {known['height']:,} px"
-    yield "File", " · ".join(filter(None, (str(known.get("format") or "").upper(), size(row["size"]))))
+        yield "Size", f"{known['width']:,} \u00d7 {known['height']:,} px"
+    yield (
+        "File",
+        " · ".join(filter(None, (str(known.get("format") or "").upper(), size(row["size"])))),
+    )
+    yield from _noted(known.get("exif") or {})
+    if uploaded := from_iso(row["uploaded_at"]):
+        yield "Uploaded", when(uploaded)
+
+
+def _noted(noted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if taken := noted.get("taken_at"):
         yield "Taken", str(taken).replace("T", " ")
     camera = " ".join(str(noted[name]) for name in ("make", "camera") if noted.get(name))
@@ -115,8 +124,6 @@ def facts(row: Row) -> Iterator[tuple[str, str]]:
     for name in ("artist", "copyright", "title", "description", "software"):
         if noted.get(name):
             yield name.capitalize(), str(noted[name])
-    if uploaded := from_iso(row["uploaded_at"]):
-        yield "Uploaded", when(uploaded)
 
 
 def _exposure(noted: Mapping[str, Any]) -> Iterator[str]:
@@ -144,7 +151,11 @@ def saved(row: Row, output: Mapping[str, Any]) -> str:
     whole, part = int(row.get("size") or 0), int(output.get("bytes") or 0)
     if not whole or not part:
         return ""
-    return f"{100 * (1 - part / whole):.0f} % saved" if part < whole else f"{part / whole:.1f} × the original"
+    return (
+        f"{100 * (1 - part / whole):.0f} % saved"
+        if part < whole
+        else f"{part / whole:.1f} \u00d7 the original"
+    )
 
 
 def size(number: object) -> str:

@@ -29,7 +29,8 @@ class Uploads:
     async def link(self, request: Request) -> Response:
         """Sign one request of a multipart upload: `{"call", "key", "uploadId", "partNumber"}` -> `{"url", "key"}`."""
         asked = await _json(request)
-        call, key = asked.get("call"), str(asked.get("key", ""))
+        call: Any = asked.get("call")
+        key = str(asked.get("key", ""))
         if call not in get_args(presign.Call):
             raise HTTPException(400, "There is no such request.")
         if call == "create":

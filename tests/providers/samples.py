@@ -177,6 +177,7 @@ SAMPLES = [
         (
             replace(BUCKET, versioning=False, noncurrent_days=None),
             replace(BUCKET, abort_multipart_days=3),
+            replace(BUCKET, origins=("https://photos.example.com", "http://localhost:*")),
             replace(BUCKET, policy=HARMLESS.replace("GetObject", "ListBucket")),
         ),
     ),

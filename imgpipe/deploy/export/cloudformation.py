@@ -20,7 +20,7 @@ from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import ids
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
-from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE
+from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE, cors_rule
 from imgpipe.errors import UsageError
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE
 
@@ -190,6 +190,8 @@ class _Maker:
         }
         if one.versioning:
             properties["VersioningConfiguration"] = {"Status": "Enabled"}
+        if one.origins:
+            properties["CorsConfiguration"] = {"CorsRules": [_cors(one)]}
         if notified:
             properties["NotificationConfiguration"] = self._notification(notified)
         yield "", "AWS::S3::Bucket", properties
@@ -415,6 +417,18 @@ def _fate(resource: r.Resource) -> dict[str, str]:
             return {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
         case _:
             return {}
+
+
+def _cors(one: r.Bucket) -> Properties:
+    rule = cors_rule(one.origins)
+    return {
+        "Id": rule["ID"],
+        "AllowedHeaders": rule["AllowedHeaders"],
+        "AllowedMethods": rule["AllowedMethods"],
+        "AllowedOrigins": rule["AllowedOrigins"],
+        "ExposedHeaders": rule["ExposeHeaders"],
+        "MaxAge": rule["MaxAgeSeconds"],
+    }
 
 
 def _lifecycle(one: r.Bucket) -> Sequence[Properties]:

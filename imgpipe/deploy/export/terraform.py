@@ -19,7 +19,7 @@ from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import ids
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
-from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE
+from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE, cors_rule
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE
 
 if TYPE_CHECKING:
@@ -391,7 +391,21 @@ def _bucket_settings(one: r.Bucket) -> Iterator[tuple[str, Arguments]]:
     if one.versioning:
         yield "versioning", {"versioning_configuration": {"status": "Enabled"}}
     yield "lifecycle_configuration", {"rule": list(_lifecycle(one))}
+    if one.origins:
+        yield "cors_configuration", {"cors_rule": [_cors(one)]}
     yield "policy", {"policy": one.policy}
+
+
+def _cors(one: r.Bucket) -> Arguments:
+    rule = cors_rule(one.origins)
+    return {
+        "id": rule["ID"],
+        "allowed_headers": rule["AllowedHeaders"],
+        "allowed_methods": rule["AllowedMethods"],
+        "allowed_origins": rule["AllowedOrigins"],
+        "expose_headers": rule["ExposeHeaders"],
+        "max_age_seconds": rule["MaxAgeSeconds"],
+    }
 
 
 def _lifecycle(one: r.Bucket) -> Iterator[Arguments]:

@@ -22,6 +22,8 @@ from imgpipe.deploy.resources import Bucket, Key
 from imgpipe.errors import CloudError
 
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
+CORS_RULE = "imgpipe-uploads"
+CORS_AGE_S = 3000
 NOTES = f"{OPERATIONS}/"
 KEPT_NOTES = (f"{OPERATIONS}/rescued/", f"{OPERATIONS}/erase/")
 """What somebody may still need: dead letters that were archived, receipts of what was erased."""
@@ -62,6 +64,7 @@ class Buckets:
                 rules, NONCURRENT_RULE, "NoncurrentVersionExpiration", "NoncurrentDays"
             ),
             private=self._is_private(anchor),
+            origins=self._origins(anchor),
         )
 
     def create(self, wanted: Bucket) -> None:
@@ -133,6 +136,7 @@ class Buckets:
         self._version(wanted)
         rules = [*self._foreign_rules(wanted.name), *_lifecycle_rules(wanted)]
         put("bucket_lifecycle_configuration", **bucket, LifecycleConfiguration={"Rules": rules})
+        self._let_in(wanted)
         put("bucket_policy", **bucket, Policy=wanted.policy)
 
     def _put(self, what: str, **arguments: Any) -> None:
@@ -178,6 +182,27 @@ class Buckets:
         }
         rules: list[dict[str, Any]] = answer["Rules"]
         return rules
+
+    def _cors(self, name: str) -> list[dict[str, Any]]:
+        answer = found(lambda: self._s3.get_bucket_cors(Bucket=name)) or {"CORSRules": []}
+        rules: list[dict[str, Any]] = answer["CORSRules"]
+        return rules
+
+    def _origins(self, name: str) -> tuple[str, ...]:
+        """Return the origins of our rule; none when somebody changed anything else in it."""
+        ours = [rule for rule in self._cors(name) if rule.get("ID") == CORS_RULE]
+        origins = tuple(ours[0]["AllowedOrigins"]) if ours else ()
+        return origins if ours == [cors_rule(origins)] else ()
+
+    def _let_in(self, wanted: Bucket) -> None:
+        """Set our CORS rule beside those of others; without any, take the whole document away."""
+        there = self._cors(wanted.name)
+        others = [rule for rule in there if rule.get("ID") != CORS_RULE]
+        rules = [*others, *([cors_rule(wanted.origins)] if wanted.origins else [])]
+        if rules and rules != there:
+            self._put("bucket_cors", Bucket=wanted.name, CORSConfiguration={"CORSRules": rules})
+        elif there and not rules:
+            self._patiently(lambda: self._s3.delete_bucket_cors(Bucket=wanted.name))
 
     def _is_private(self, name: str) -> bool:
         block = found(lambda: self._s3.get_public_access_block(Bucket=name)) or {}
@@ -243,6 +268,18 @@ class Buckets:
 
     def _pages(self, operation: str, name: str, **by: str) -> Iterator[dict[str, Any]]:
         yield from self._s3.get_paginator(operation).paginate(Bucket=name, **by)
+
+
+def cors_rule(origins: Iterable[str]) -> dict[str, Any]:
+    """Return the rule that lets pages of `origins` upload: by form, or in parts, whose ETags they must read."""
+    return {
+        "ID": CORS_RULE,
+        "AllowedHeaders": ["*"],
+        "AllowedMethods": ["POST", "PUT", "GET", "DELETE"],
+        "AllowedOrigins": list(origins),
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": CORS_AGE_S,
+    }
 
 
 def _lifecycle_rules(wanted: Bucket) -> Iterator[dict[str, Any]]:

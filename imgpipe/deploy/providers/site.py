@@ -127,6 +127,7 @@ _ABSENT = frozenset(
         "NotFoundException",
         "ResourceNotFoundException",
         "ResourceNotFound",
+        "NoSuchCORSConfiguration",
         "NoSuchEntity",
         "NoSuchBucket",
         "NoSuchBucketPolicy",

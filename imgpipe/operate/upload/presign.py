@@ -74,7 +74,10 @@ def form(project: Project, name: str) -> Form:
 def link(
     project: Project, call: Call, key: str, upload_id: str | None = None, part: int | None = None
 ) -> str:
-    """Return a signed link for one request of a multipart upload. Raises UsageError for a key that isn't an upload's."""
+    """Return a signed link for one request of a multipart upload.
+
+    Raises UsageError for a key that isn't an upload's.
+    """
     if not key.startswith(project.graph.prefix) or images.key_fault(key):
         raise UsageError(f"key {key!r}", "it is no upload's")
     named: dict[str, Any] = {"UploadId": upload_id, "PartNumber": part}

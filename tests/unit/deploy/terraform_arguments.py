@@ -28,6 +28,7 @@ TYPES = (
     "s3_bucket_ownership_controls",
     "s3_bucket_server_side_encryption_configuration",
     "s3_bucket_lifecycle_configuration",
+    "s3_bucket_cors_configuration",
     "s3_bucket_policy",
     "s3_bucket_notification",
     "sns_topic",

@@ -66,6 +66,17 @@ def test_a_page_of_this_machine_may_use_what_is_signed_and_nothing_else() -> Non
     assert not _refused("PUT", origin="http://localhost:8080", **SIGNED)
     assert not _refused("PUT", query="X-Amz-Signature=1", origin="http://127.0.0.1:8080")
     assert not _refused("OPTIONS", origin="http://localhost:8080")
+    assert not _refused(
+        "OPTIONS", origin="http://localhost:8080", **{"sec-fetch-site": "same-site"}
+    )
+
+
+def test_a_page_of_this_machine_may_send_s3_a_form_which_is_signed_inside() -> None:
+    form = {"content_type": "multipart/form-data; boundary=x", "sec_fetch_site": "same-site"}
+    assert not _refused("POST", origin="http://localhost:8080", **form)
+    assert _refused("POST", origin="https://evil.example", **form)
+    assert _refused("POST", "/_ministack/reset", origin="http://localhost:8080", **form)
+    assert _refused("PUT", origin="http://localhost:8080", **form)
 
 
 def test_its_own_origin_is_no_foreign_page() -> None:

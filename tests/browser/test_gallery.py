@@ -1,0 +1,57 @@
+"""The gallery, as somebody with photographs meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.pipeline import Pipeline
+from tests.photos import ROOT
+
+pytestmark = [pytest.mark.e2e]
+PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
+
+
+def send(page: Page, name: str, content: bytes, kind: str = "image/jpeg") -> None:
+    page.set_input_files("#files", {"name": name, "mimeType": kind, "buffer": content})
+
+
+@pytest.mark.capability("S0-13", "S1-13")
+def test_a_dropped_photograph_is_seen_to_its_variants(page: Page) -> None:
+    page.goto("/")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    hosts: set[str] = set()
+    page.on("request", lambda it: hosts.add(it.url.split("/")[2]) if it.method == "POST" else None)
+    send(page, "dropped.jpg", PHOTO.read_bytes())
+    made = page.locator('#fresh .tile.done[data-key="incoming/dropped.jpg"]')
+    expect(made.locator("img.picture.there")).to_be_visible()
+    assert len(hosts) == 2, "the file goes to S3 itself, and only its leave comes from the console"
+
+    made.locator("a").click()
+    expect(page.locator("#sheet .variants li")).to_have_count(5)
+    expect(page.locator("#sheet [data-after]")).to_have_js_property("naturalWidth", 1600)
+    page.get_by_role("button", name="Before and after").click()
+    expect(page.locator("#sheet [data-before]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#sheet")).to_be_hidden()
+    expect(made.locator("a")).to_be_focused()
+
+
+def test_what_is_no_image_says_why_in_plain_words(page: Page) -> None:
+    page.goto("/")
+    send(page, "letter.jpg", b"Dear Sir or Madam,")
+    shown = page.locator('#fresh .tile.rejected[data-key="incoming/letter.jpg"]')
+    expect(shown).to_contain_text("not an image of a kind we can read")
+
+
+def test_what_others_upload_appears_by_itself(page: Page, studio: Pipeline, tmp_path: Path) -> None:
+    page.goto("/")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    photo = tmp_path / "from-elsewhere.jpg"
+    photo.write_bytes(PHOTO.read_bytes())
+    studio.run("upload", photo, "--wait")
+    expect(
+        page.locator('#fresh .tile.done[data-key="incoming/from-elsewhere.jpg"]')
+    ).to_be_visible()
