@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -82,11 +82,16 @@ def reason(row: Row) -> str:
     """Return in plain words why an image was rejected or failed."""
     if row["status"] not in {"rejected", "failed"}:
         return ""
-    said = str(row.get("reason") or "")
+    return plain(str(row.get("reason") or ""))
+
+
+def plain(said: str) -> str:
+    """Return one of our reasons in words; what else somebody said, as it is."""
     try:
-        return WORDS[Reason(said)].capitalize()
+        words = WORDS[Reason(said)]
     except ValueError:
         return said or "Nobody said why"
+    return words[0].upper() + words[1:]
 
 
 def _progress(row: Row) -> str:
@@ -114,8 +119,7 @@ def facts(row: Row) -> Iterator[tuple[str, str]]:
 def _noted(noted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if taken := noted.get("taken_at"):
         yield "Taken", str(taken).replace("T", " ")
-    camera = " ".join(str(noted[name]) for name in ("make", "camera") if noted.get(name))
-    if camera:
+    if camera := _camera(str(noted.get("make") or ""), str(noted.get("camera") or "")):
         yield "Camera", camera
     if noted.get("lens"):
         yield "Lens", str(noted["lens"])
@@ -124,6 +128,12 @@ def _noted(noted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("artist", "copyright", "title", "description", "software"):
         if noted.get(name):
             yield name.capitalize(), str(noted[name])
+
+
+def _camera(make: str, model: str) -> str:
+    """Return both, but the maker once: a NIKON CORPORATION NIKON D90 is a NIKON D90."""
+    brand = make.split(" ", maxsplit=1)[0]
+    return model if brand and model.startswith(brand) else f"{make} {model}".strip()
 
 
 def _exposure(noted: Mapping[str, Any]) -> Iterator[str]:
@@ -152,7 +162,7 @@ def saved(row: Row, output: Mapping[str, Any]) -> str:
     if not whole or not part:
         return ""
     return (
-        f"{100 * (1 - part / whole):.0f} % saved"
+        f"{min(math.floor(100 * (1 - part / whole)), 99)} % saved"
         if part < whole
         else f"{part / whole:.1f} \u00d7 the original"
     )
@@ -182,7 +192,3 @@ def left(until: datetime, now: datetime | None = None) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return "moments" if seconds > 0 else "expired"
-
-
-def compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

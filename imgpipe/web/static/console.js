@@ -76,3 +76,30 @@ addEventListener("keydown", (event) => {
   const field = $("#q");
   if (field) { event.preventDefault(); field.focus(); field.select(); }
 });
+
+// What changes something is asked about first, in a dialog that says what would be done.
+export function asking(box, after = () => {}) {
+  document.addEventListener("click", async (event) => {
+    const ask = event.target.closest("[data-ask]"), act = event.target.closest("[data-do]");
+    if (ask) {
+      const answer = await fetch(ask.dataset.ask, { headers: OWN }).catch(() => null);
+      if (!answer) { toast("The console doesn't answer."); return; }
+      box.innerHTML = await answer.text();
+      box.showModal();
+      $("[data-close]", box)?.focus();
+    } else if (act) {
+      for (const it of $$("button", box)) it.disabled = true;
+      const wait = $(".waiting", box);
+      if (wait) wait.hidden = false;
+      const answer = await fetch(act.dataset.do, { method: "POST", headers: OWN }).catch(() => null);
+      if (!answer) { toast("The console doesn't answer."); box.close(); return; }
+      box.innerHTML = await answer.text();
+      $("[data-close]", box)?.focus();
+      after();
+    } else if (box.contains(event.target) && event.target.closest("[data-close]")) {
+      box.close();
+      const gone = event.target.closest("[data-gone]");
+      if (gone) document.dispatchEvent(new CustomEvent("gone", { detail: gone.dataset.gone }));
+    }
+  });
+}

@@ -1,5 +1,5 @@
 // The gallery: pages of tiles that come while one scrolls and go when they are far, and one image closely.
-import { $, $$, OWN, on, said, toast } from "./console.js";
+import { $, $$, OWN, asking, on, said, toast } from "./console.js";
 
 const FAR = "2500px";
 const chunks = $("#chunks");
@@ -153,6 +153,14 @@ $("#fresh-clear")?.addEventListener("click", () => {
   for (const it of [...freshTiles.children]) if (!it.classList.contains("sending")) it.remove();
   fresh.hidden = !freshTiles.childElementCount;
   reload();
+});
+
+// Erasing is asked about in a dialog over the image; what was erased is shown no more.
+if ($("#ask")) asking($("#ask"));
+document.addEventListener("gone", ({ detail }) => {
+  for (const it of $$(selector(detail))) it.remove();
+  if (sheet.showModal) close();
+  else location.href = "/";
 });
 
 // One image closely. The address stays a link to it; Back closes it.

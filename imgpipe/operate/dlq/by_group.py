@@ -1,0 +1,83 @@
+"""A whole group of dead letters at once: what would go where, and sending it, one ahead of the others if wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from imgpipe.errors import MissingError
+from imgpipe.operate.dlq import canary, causes, find, mover, queues, rescue, route
+from imgpipe.operate.dlq.groups import Group, grouped
+from imgpipe.operate.dlq.mover import Outcome
+from imgpipe.operate.dlq.route import NoWay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from imgpipe.operate.dlq.letters import Letter
+    from imgpipe.operate.dlq.route import Route
+    from imgpipe.operate.project import Project
+
+Act = Literal["redrive", "canary", "rescue"]
+CANARY_S = 60.0
+"""How long a canary may take before the others stay where they are."""
+
+
+def groups(project: Project) -> list[Group]:
+    """Return all dead letters in groups, the largest first."""
+    return grouped(causes.explained(project, find.letters(project, queues.homes(project.graph))))
+
+
+def group(project: Project, name: str) -> Group:
+    """Return one group. Raises MissingError when nothing of that kind lies dead any more."""
+    found = next((each for each in groups(project) if each.id == name), None)
+    if found is None:
+        raise MissingError(f"group {name}", "nothing of this kind lies dead any more")
+    return found
+
+
+def routes(
+    project: Project, letters: Sequence[Letter], *, force: bool
+) -> list[tuple[Letter, Route]]:
+    """Return where each letter would go."""
+    return [(letter, route.chosen(project.graph, letter, force=force)) for letter in letters]
+
+
+def act(project: Project, name: str, what: Act, *, force: bool = False) -> list[Outcome]:
+    """Do it to a group and return what became of each letter."""
+    chosen = group(project, name)
+    homes = queues.homes(project.graph)
+    if what == "rescue":
+        return list(rescue.archive(project, homes, chosen.letters))
+    ways = routes(project, chosen.letters, force=force)
+
+    def send(some: Sequence[tuple[Letter, Route]]) -> list[Outcome]:
+        return list(mover.redrive(project, homes, some))
+
+    return send(ways) if what == "redrive" else _led(project, ways, send)
+
+
+def _led(
+    project: Project,
+    ways: Sequence[tuple[Letter, Route]],
+    send: Callable[[Sequence[tuple[Letter, Route]]], list[Outcome]],
+) -> list[Outcome]:
+    """Send one letter; the others only when its step is done with it."""
+    known: Mapping[str, Route] = {letter.id: way for letter, way in ways}
+    movable = [letter for letter, way in ways if not isinstance(way, NoWay)]
+    pairs = list(canary.canaries(movable).values())
+    if not pairs:
+        return send(ways)
+    said = canary.before(project, [letter for _, letter in pairs])
+    ahead = {letter.id for _, letter in pairs}
+    first = send([(letter, known[letter.id]) for _, letter in pairs])
+    moved = {outcome.letter.id for outcome in first if outcome.status == "moved"}
+    sent = [pair for pair in pairs if pair[1].id in moved]
+    tried = list(canary.watch(project, sent, said, CANARY_S))
+    rest = [pair for pair in ways if pair[0].id not in ahead]
+    if tried and all(each.verdict == "worked" for each in tried):
+        return [*first, *send(rest)]
+    why = next((each.why for each in tried if each.why), "it did not get there")
+    left = [
+        Outcome(letter, "left", "", f"the one ahead did not do well: {why}") for letter, _ in rest
+    ]
+    return [*first, *left]
