@@ -22,19 +22,25 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
     """Debian's Chromium. Without one the tests skip, and fail in CI."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium: apt install chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One for a module: as long as it lives, asyncio can't be used by tests of anything else."""
     with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Pipeline]:
+def studio(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Pipeline]:
     """The photo studio, up. Tests share it: use names of your own."""
     pipeline = Pipeline.copy_to(tmp_path_factory.mktemp("studio"))
     try:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
-pytestmark = [pytest.mark.e2e]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 
 
