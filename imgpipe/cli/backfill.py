@@ -149,7 +149,7 @@ def _go(
 ) -> None:
     from imgpipe.cli.views import backfill as view
     from imgpipe.cli.views import words
-    from imgpipe.operate.backfill import send
+    from imgpipe.operate.backfill import choose, send
     from imgpipe.operate.backfill.stale import RATE
 
     if resume:
@@ -165,6 +165,9 @@ def _go(
         else:
             words.put(*view.choice(project, asked, choice, rate))
         return
+    for run in choose.unfinished(project):
+        command = f"imgpipe {run.task.command} --resume {run.id}"
+        render.err().print(f"[yellow]an earlier run has {run.left:,} left[/]: {command}")
     render.err().print("[dim]reading the bucket and the table …[/]")
     choice, run = send.freeze(project, asked, rate)
     _refuse_nothing(asked, choice)

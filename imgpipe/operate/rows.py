@@ -89,6 +89,26 @@ def count(
     return sum(number for number, _ in counted), all(complete for _, complete in counted)
 
 
+def ends(project: Project, status: str, each: int) -> tuple[list[Row], bool]:
+    """Return the `each` latest uploads of every shard that have `status`, and the `each` oldest; and whether these
+    are all there are.
+    """
+    dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
+
+    def read(shard: str) -> tuple[list[Row], bool]:
+        latest = {**_query(table, shard, None, None), "Limit": each}
+        pages = [_page(dynamodb, latest)]
+        complete = "LastEvaluatedKey" not in pages[0]
+        if not complete:
+            pages.append(_page(dynamodb, {**latest, "ScanIndexForward": True}))
+        return [from_item(item) for page in pages for item in page.get("Items", [])], complete
+
+    shards = [partial(read, f"{status}#{shard}") for shard in range(SHARDS)]
+    found = parallel.together(*shards)
+    known = {row["key"]: row for some, _ in found for row in some}
+    return list(known.values()), all(complete for _, complete in found)
+
+
 def _batch(dynamodb: Any, table: str, consistent: bool, keys: Sequence[str]) -> list[Row]:
     request: Mapping[str, Any] = {
         table: {

@@ -129,10 +129,12 @@ def test_a_run_resumed_with_no_room_for_repeats_stops_and_says_so(
     next(sending)
     next(sending)  # two batches are sent, the second isn't noted
     sending.close()  # type: ignore[attr-defined]
+    assert [it.id for it in choose.unfinished(project)] == [run.id]
     ended = _all(project, send.resumed(project, run.id))
     assert len(sent) == 7
     assert ended.charged <= budget
     assert (ended.sent, ended.left) == (5, 2)
+    assert choose.unfinished(project) == []
     _, rest = send.freeze(project, ALL, 0)
     _all(project, rest)
     assert set(_names(sent)) == set(KEYS)
@@ -277,12 +279,13 @@ def test_stale_outputs_are_counted_priced_and_sent_to_their_branch_alone(
         put_row(project, *told)
     found = stale.of(project)
     assert found is not None
-    assert (found.estimate.images, found.looked_at, found.capped) == (6, 7, False)
+    assert (found.estimate.images, found.looked_at, found.exact) == (6, 7, True)
     assert found.estimate.steps == {"thumbnail": 6}
     assert found.estimate.nanodollars > 0
-    capped = stale.of(project, cap=5)
-    assert capped is not None
-    assert (capped.looked_at, capped.capped) == (5, True)
+    glance = stale.of(project, each=1)
+    assert glance is not None
+    assert (glance.looked_at < 7, glance.images, glance.exact) == (True, 7, False)
+    assert glance.estimate.images in {5, 6, 7}
 
     asked = Asked(task=Task(command="reprocess", stale=True))
     choice, run = send.freeze(project, asked, 0)

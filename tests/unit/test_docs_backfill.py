@@ -28,7 +28,7 @@ def test_each_command_is_taken(line: str) -> None:
 
 def test_the_numbers_are_the_codes() -> None:
     assert f"{manifest.PART_ITEMS:,} lines" in PAGE
-    assert f"{stale.CAP:,} latest uploads" in PAGE
+    assert f"{stale.EACH} of each shard" in PAGE
     assert f"{stale.RATE:g} images a second" in PAGE
     assert f"batch of up to {send.BATCH} images" in PAGE
     assert f"last {choose.REMEMBERED.days} days" in PAGE
@@ -37,6 +37,6 @@ def test_the_numbers_are_the_codes() -> None:
 def test_a_plan_looks_as_shown() -> None:
     estimate = Estimate(images=6, nanodollars=73_000)
     estimate.steps["thumbnail"] = 6
-    found = stale.Stale(estimate=estimate, seconds=0.06, looked_at=6, capped=False)
+    found = stale.Stale(estimate=estimate, seconds=0.06, looked_at=6, images=6)
     lines = [re.sub(r"\[[^]]*\]", "", line) for line in view.stale(found, pending=False)]
     assert "".join(f"    {line}\n" for line in lines) in PAGE

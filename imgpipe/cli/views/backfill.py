@@ -190,14 +190,19 @@ def stale(found: Stale, *, pending: bool) -> Iterator[str]:
     """Yield the stale outputs of a plan: how many images, what making them again takes, and the command."""
     estimate = found.estimate
     steps = ", ".join(f"{render.safe(step)} {count:,}" for step, count in estimate.steps.items())
-    of = f" of the latest {found.looked_at:,}" if found.capped else ""
-    yield f"stale outputs: [yellow]{words.plural(estimate.images, 'image')}[/]{of} ({steps})"
+    images = f"[yellow]{words.plural(estimate.images, 'image')}[/]"
+    if found.exact:
+        yield f"stale outputs: {images} ({steps})"
+    else:
+        about = "at least about" if found.more else "about"
+        yield f"stale outputs: {about} {images} of {found.images:,} ({steps})"
     takes = f"about {dollars(estimate.dollars)} on AWS and {duration(found.seconds)}"
     yield f"  to make just these again takes {takes}"
     command = "imgpipe reprocess --stale"
     yield f"  [cyan]{'then' if pending else 'next'}:[/] {command}"
-    if found.capped:
-        yield f"  [dim]{command} --dry-run counts them all[/]"
+    if not found.exact:
+        looked_at = f"{found.looked_at:,} of them were looked at"
+        yield f"  [dim]{looked_at}; {command} --dry-run counts all[/]"
 
 
 def stale_json(found: Stale) -> dict[str, Any]:
@@ -205,5 +210,6 @@ def stale_json(found: Stale) -> dict[str, Any]:
         **estimate_json(found.estimate),
         "seconds": round(found.seconds, 1),
         "looked_at": found.looked_at,
-        "capped": found.capped,
+        "of": found.images,
+        "exact": found.exact,
     }

@@ -133,10 +133,8 @@ class Earlier:
     """What runs of the last two weeks have sent, asked about in the order of keys."""
 
     def __init__(self, project: Project, steps: Steps) -> None:
-        since = datetime.now(UTC) - REMEMBERED
-        runs = [manifest.load(project, it) for it in manifest.ids(project) if _began(it) >= since]
         self._steps = steps
-        self._streams = [(_sent(project, run), run) for run in runs if run.sent]
+        self._streams = [(_sent(project, run), run) for run in remembered(project) if run.sent]
         self._heads = [next(stream, None) for stream, _ in self._streams]
 
     def has(self, item: Item) -> bool:
@@ -164,13 +162,22 @@ class Earlier:
         )
 
 
+def remembered(project: Project) -> Iterator[Run]:
+    """Yield the runs of the last two weeks, the oldest first."""
+    since = datetime.now(UTC) - REMEMBERED
+    for run_id in manifest.ids(project):
+        if (manifest.began(run_id) or since) >= since:
+            yield manifest.load(project, run_id)
+
+
+def unfinished(project: Project) -> list[Run]:
+    """Return the remembered runs that haven't ended: interrupted ones, or being sent just now."""
+    return [run for run in remembered(project) if not run.ended]
+
+
 def _sent(project: Project, run: Run) -> Iterator[Item]:
     """Yield what a run has sent; what somebody deleted of its manifest is forgotten."""
     try:
         yield from islice(manifest.items(project, run), run.sent)
     except MissingError:
         return
-
-
-def _began(run_id: str) -> datetime:
-    return manifest.began(run_id) or datetime.min.replace(tzinfo=UTC)

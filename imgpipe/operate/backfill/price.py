@@ -49,6 +49,28 @@ class Estimate:
     def busy_s(self) -> float:
         return sum(self.busy_ms.values()) / 1000
 
+    def scaled(self, factor: float) -> Estimate:
+        """Return the estimate of so many times the work."""
+        return Estimate(
+            images=round(self.images * factor),
+            bytes=round(self.bytes * factor),
+            nanodollars=math.ceil(self.nanodollars * factor),
+            steps=Counter({name: round(count * factor) for name, count in self.steps.items()}),
+            busy_ms=defaultdict(float, {name: ms * factor for name, ms in self.busy_ms.items()}),
+        )
+
+    def __add__(self, other: Estimate) -> Estimate:
+        names = self.busy_ms.keys() | other.busy_ms.keys()
+        return Estimate(
+            images=self.images + other.images,
+            bytes=self.bytes + other.bytes,
+            nanodollars=self.nanodollars + other.nanodollars,
+            steps=self.steps + other.steps,
+            busy_ms=defaultdict(
+                float, {name: self.busy_ms[name] + other.busy_ms[name] for name in names}
+            ),
+        )
+
 
 @dataclass(frozen=True)
 class Prices:

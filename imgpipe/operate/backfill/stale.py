@@ -1,12 +1,12 @@
 """How many images have outputs of former settings, and what making them again takes: a glance at the table for `plan`.
 
-Reads at most CAP rows, the latest uploads first; `reprocess --stale --dry-run` reads them all.
+Up to EACH rows of each of the index's shards are read from both ends, the latest uploads and the oldest. When there
+are more, the share of stale ones among them is taken of what the index counts. `reprocess --stale --dry-run` reads all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from imgpipe.errors import MissingError
@@ -17,40 +17,68 @@ from imgpipe.operate.backfill.work import ENDED, Item, Steps, stale_steps
 if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
-CAP = 2000
+EACH = 60
+"""Enough to read all of some 200 images; of more, some 500. A plan must not take long."""
+COUNTED_PAGES = 5
+"""Pages of 1 MB a shard: some 10,000 images. Counting reads what it counts."""
 RATE = 100.0
 """Images a second that a run sends unless told otherwise: uploads of the day still get their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale:
-    """Of `looked_at` images, those with stale outputs. `capped`: there are more that weren't looked at."""
+    """The images with stale outputs, among `images` in all: found by reading `looked_at` of them.
+
+    Exact if those are all. `more`: the index holds more images than were counted.
+    """
 
     estimate: Estimate
     seconds: float
     looked_at: int
-    capped: bool
+    images: int
+    more: bool = False
+
+    @property
+    def exact(self) -> bool:
+        return self.looked_at == self.images and not self.more
 
 
-def of(project: Project, cap: int = CAP) -> Stale | None:
+def of(project: Project, each: int = EACH) -> Stale | None:
     """Return what is stale; None when there is no table yet. Only reads. Raises CloudError."""
-    steps, prices = Steps.of(project.graph), Prices(project.graph, told=False)
-    estimate, looked_at = Estimate(), 0
-    found = rows.by_status(project, sorted(ENDED), limit=cap + 1)
+    prices = Prices(project.graph, told=False)
     try:
-        for row in islice(found, cap):
-            looked_at += 1
-            if wanted := stale_steps(steps, row, row["key"]):
-                prices.add(estimate, _item(steps, row, wanted))
-        capped = next(found, None) is not None
+        glances = [_glance(project, prices, status, each) for status in sorted(ENDED)]
     except MissingError:
         return None
+    estimate = sum((it.estimate for it in glances), Estimate())
     return Stale(
         estimate=estimate,
         seconds=prices.seconds(estimate, RATE),
-        looked_at=looked_at,
-        capped=capped,
+        looked_at=sum(it.looked_at for it in glances),
+        images=sum(it.images for it in glances),
+        more=any(it.more for it in glances),
     )
+
+
+def _glance(project: Project, prices: Prices, status: str, each: int) -> Stale:
+    """Look at the images of one status."""
+    steps, estimate = Steps.of(project.graph), Estimate()
+    read, complete = rows.ends(project, status, each)
+    for row in read:
+        if wanted := stale_steps(steps, row, row["key"]):
+            prices.add(estimate, _item(steps, row, wanted))
+    if complete or not estimate.images:
+        return Stale(
+            estimate=estimate,
+            seconds=0,
+            looked_at=len(read),
+            images=len(read),
+            more=not complete,
+        )
+    counted, all_ = rows.count(project, status, COUNTED_PAGES)
+    total = max(counted, len(read))
+    scaled = estimate.scaled(total / len(read))
+    return Stale(estimate=scaled, seconds=0, looked_at=len(read), images=total, more=not all_)
 
 
 def _item(steps: Steps, row: rows.Row, wanted: tuple[str, ...]) -> Item:
