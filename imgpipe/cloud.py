@@ -261,7 +261,7 @@ def _explain_silence(error: BaseException, what: str) -> UnreachableError | None
         return UnreachableError(
             what,
             f"no answer from the cloud ({error})",
-            hint="imgpipe local status, or check your network",
+            hint="check your network; for the embedded cloud, imgpipe local status",
         )
     if isinstance(error, ResponseParserError):
         return UnreachableError(

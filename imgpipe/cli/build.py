@@ -139,6 +139,8 @@ def _zip_json(source: str, target: str, made: Zip) -> dict[str, Any]:
 
 
 def _show_zips(built: Iterable[tuple[str, str, Zip]]) -> None:
+    from imgpipe.cli.views import words
+
     table = render.table("source", "for", "size", "code hash", "SHA-256 of the zip", right=["size"])
     for column in table.columns[:-1]:
         column.no_wrap = True
@@ -146,7 +148,7 @@ def _show_zips(built: Iterable[tuple[str, str, Zip]]) -> None:
         (source, target, render.size(made.size), made.code_hash, made.sha256_base64)
         for source, target, made in built
     ]
-    render.out().print(render.rows(table, lines))
+    words.put(render.rows(table, lines))
     folders = sorted({str(made.path.parent) for _, _, made in built})
     render.err().print(f"in {', '.join(map(render.safe, folders))}", soft_wrap=True)
 

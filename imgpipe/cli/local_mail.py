@@ -48,6 +48,7 @@ def mail(
     """List the mail, the oldest first."""
     if context.invoked_subcommand:
         return
+    from imgpipe.cli.views import words
     from imgpipe.local import mailbox
 
     letters = mailbox.all_mail(_folder(file))
@@ -62,7 +63,7 @@ def mail(
         (letter.number, f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}", letter.to, letter.subject)
         for letter in letters
     ]
-    render.out().print(render.rows(table, lines))
+    words.put(render.rows(table, lines))
 
 
 def show(
@@ -96,11 +97,16 @@ def confirm(
     json: options.Json = False,
 ) -> None:
     """Follow the confirmation links in the mail, as the people who got it would."""
+    from imgpipe.cli.views import words
     from imgpipe.errors import FAILED, UsageError
     from imgpipe.local import mailbox
 
     if bool(address) == every:
-        raise UsageError("imgpipe local mail confirm", "name an address, or say --all")
+        raise UsageError(
+            "imgpipe local mail confirm",
+            "name an address, or say --all",
+            hint="imgpipe local mail confirm --all",
+        )
     running = running_cloud(_folder(file))
     results = mailbox.confirm(_folder(file), running.endpoint, address)
     if json:
@@ -110,7 +116,7 @@ def confirm(
     else:
         table = render.table("address", "topic", "result")
         lines = [(each.address, each.topic, each.error or "confirmed") for each in results]
-        render.out().print(render.rows(table, lines))
+        words.put(render.rows(table, lines))
     if any(each.error for each in results):
         raise typer.Exit(FAILED)
 

@@ -19,7 +19,7 @@ Env = Annotated[
 File = Annotated[
     Path,
     typer.Option(
-        "--file", "-f", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False
+        "--file", "-f", envvar="IMGPIPE_FILE", help="The pipeline's file.", readable=False
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

@@ -44,7 +44,10 @@ def up(
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
 ) -> None:
-    """Put the pipeline up, or bring it to what pipeline.yaml says: shows the plan, asks, applies it."""
+    """Put the pipeline up, or bring it to what pipeline.yaml says: shows the plan, asks, applies it.
+
+    In a script nobody can be asked: then only what deletes nothing on this machine is applied without --yes.
+    """
     from imgpipe.deploy.plan import pending
     from imgpipe.operate import provision
 
@@ -157,9 +160,15 @@ def outputs(
 ) -> None:
     """Print the names, URLs and ARNs of what is up: buckets, queues, topics, table, functions."""
     from imgpipe.cli.views import provision as view
+    from imgpipe.operate import up
     from imgpipe.operate.project import open_project
 
-    values = _values(open_project(file, env))
+    project = open_project(file, env)
+    values = _values(project)
+    if up.is_down(project):
+        render.err().print(
+            "[yellow]it is not up:[/] these are the names that `imgpipe up` will use"
+        )
     if name is not None:
         values = {name: _one(values, name)}
     if json:

@@ -202,6 +202,10 @@ def _deletions(
     ]
 
 
+LONGEST_DIFFERENCE = 160
+"""A longer one is no reason that a person reads."""
+
+
 def differences(there: Resource, wanted: Resource) -> list[str]:
     """Say in words what differs: `visibility_s 30 -> 360`, `policy changed`."""
     return [
@@ -219,12 +223,13 @@ def _difference(name: str, there: Any, wanted: Any) -> str:
             return f"environment changed: {', '.join(_changed_names(there, wanted))}"
         case "rules":
             return f"rules changed: {', '.join(_changed_names(_by_id(there), _by_id(wanted)))}"
-        case "policy" | "trust" | "filter_policy":
+        case "policy" | "trust" | "filter_policy" | "body" | "pattern":
             return f"{name.replace('_', ' ')} {_appeared(there, wanted)}"
         case "indexes":
             return f"indexes {_names(there)} -> {_names(wanted)}"
         case _:
-            return f"{name} {_shown(there)} -> {_shown(wanted)}"
+            shown = f"{name} {_shown(there)} -> {_shown(wanted)}"
+            return shown if len(shown) <= LONGEST_DIFFERENCE else f"{name} changed"
 
 
 def _changed_names(

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
-from imgpipe.errors import CloudError, MissingError, UsageError
+from imgpipe.errors import CloudError, ImgpipeError, MissingError, UsageError
 from imgpipe.operate import images, metadata
 
 if TYPE_CHECKING:
@@ -89,10 +89,21 @@ def fetch(
             _copy(answer, found.key, file, progress)
         Path(partial).chmod(0o666 & ~_umask())
         Path(partial).replace(target)
+    except OSError as error:
+        Path(partial).unlink(missing_ok=True)
+        if error.errno is None:  # the SDK's connection errors are OSErrors too
+            raise
+        raise _disk(target, error) from error
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
     return int(answer["ContentLength"])
+
+
+def _disk(target: Path, error: OSError) -> ImgpipeError:
+    """Say what the disk had against it."""
+    hint = "free some space there, or name another place with --out"
+    return ImgpipeError(str(target), (error.strerror or str(error)).lower(), hint=hint)
 
 
 def _copy(answer: Any, key: str, file: Any, progress: Callable[[int, int], None]) -> None:

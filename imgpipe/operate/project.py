@@ -40,7 +40,7 @@ def open_project(file: Path, environment: str) -> Project:
     folder = file.resolve().parent
     there = connect(declared, folder, environment)
     try:
-        account, region = there.account, there.region
+        region, account = there.region, there.account
     except Exception as error:
         raise cloud.explain(error, f"environment {environment}") from error
     hashes = package.code_hashes(declared, folder)

@@ -49,6 +49,11 @@ def refuse_if_down(project: Project) -> None:
         raise _down(project)
 
 
+def is_down(project: Project) -> bool:
+    """Say whether there is nothing to ask; who may not look is not told so."""
+    return not _has_queues(project)
+
+
 def _down(project: Project) -> MissingError:
     return MissingError(
         "the pipeline", f"it is not up in {project.graph.environment}", hint="imgpipe up"

@@ -8,7 +8,17 @@ import pytest
 
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.plan import Verb, differences, pending, plan, plan_down
-from tests.providers.samples import ALARM, BUCKET, FUNCTION, NOTIFICATION, QUEUE, ROLE, TABLE, TOPIC
+from tests.providers.samples import (
+    ALARM,
+    BUCKET,
+    DASHBOARD,
+    FUNCTION,
+    NOTIFICATION,
+    QUEUE,
+    ROLE,
+    TABLE,
+    TOPIC,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +34,8 @@ from tests.providers.samples import ALARM, BUCKET, FUNCTION, NOTIFICATION, QUEUE
         ),
         (replace(FUNCTION, source="tidy"), FUNCTION, []),
         (replace(ROLE, policy=""), ROLE, ["policy missing"]),
+        (replace(DASHBOARD, body='{"widgets":[]}'), DASHBOARD, ["body changed"]),
+        (replace(TOPIC, display_name="a" * 200), TOPIC, ["display_name changed"]),
         (replace(TOPIC, policy="{}"), TOPIC, ["policy changed"]),
         (
             replace(TABLE, recovery=False, indexes=()),

@@ -46,7 +46,7 @@ def _about(row: Mapping[str, Any]) -> Table:
     return about(
         {
             "reason": render.safe(row.get("reason") or ""),
-            "uploaded": _uploaded(row),
+            "removed" if row["status"] == "removed" else "uploaded": _uploaded(row),
             **described(row["facts"]),
             "version": render.safe(row.get("version_id") or ""),
         }

@@ -81,7 +81,8 @@ def _queue_cells(queue: QueueState | None) -> tuple[str, str, str, str]:
         return ("[dim]direct[/]", "", "", "")
     if queue.missing:
         return ("[red]missing[/]", "", "", "")
-    oldest = "-" if queue.oldest_s is None else render.age(queue.oldest_s)
+    waits = queue.visible or queue.in_flight or queue.delayed  # the metric lags behind the counts
+    oldest = render.age(queue.oldest_s) if waits and queue.oldest_s is not None else "-"
     return (_count(queue.visible), _count(queue.in_flight), _count(queue.delayed), oldest)
 
 

@@ -7,7 +7,7 @@ settings, and `up` killed half-way shows as a missing policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
@@ -256,7 +256,7 @@ class Buckets:
         plain = [each for each in doomed if each not in strange] if strange else doomed
         if plain:
             self._erase_together(name, plain)
-        self._site.say(f"erased {len(doomed)} objects")
+        self._site.say(_erased(doomed))
 
     def _erase_together(self, name: str, doomed: list[dict[str, str]]) -> None:
         answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
@@ -301,6 +301,13 @@ def _days(rules: Mapping[Any, dict[str, Any]], rule_id: str, action: str, unit: 
     rule = rules.get(rule_id, {})
     days = rule.get(action, {}).get(unit) if rule.get("Status") == "Enabled" else None
     return None if days is None else int(days)
+
+
+def _erased(doomed: Sequence[Mapping[str, str]]) -> str:
+    count = len(doomed)
+    if all(one["Key"].startswith(NOTES) for one in doomed):
+        return f"erased imgpipe's own notes ({count:,})"
+    return f"erased {count:,} {'object' if count == 1 else 'objects'}"
 
 
 def _is_data(key: str) -> bool:
