@@ -74,7 +74,7 @@ def _takes(project: Project, asked: Asked, found: Choice, rate: float) -> Iterat
 def _passed_over(found: Choice) -> Iterator[RenderableType]:
     from imgpipe.operate.backfill.work import VERDICTS
 
-    sent_before = "were sent by an earlier run (--again sends them again)"
+    sent_before = "sent by an earlier run already (--again: once more)"
     for verdict, meaning in [*VERDICTS.items(), ("sent_before", sent_before)]:
         if count := found.others[verdict]:
             yield f"[dim]{count:,} {meaning}[/]"

@@ -142,26 +142,34 @@ def _affordable(run: Run, batch: list[Item], todo: list[Item]) -> tuple[list[Ite
         if room < 0:
             break
         kept += 1
-    some = batch[:kept]
-    return some, [item for item in some if item.key in wanted]
+    some = {item.key for item in batch[:kept]}
+    return batch[:kept], [item for item in todo if item.key in some]
 
 
 def _undone(project: Project, steps: Steps, run: Run, batch: list[Item]) -> list[Item]:
-    """Return those items of an interrupted batch whose rows don't show that their work is done. What isn't stale, and
-    was asked for all the same, can't be told from its row: it is sent again.
+    """Return those items of an interrupted batch, with those of their steps, whose rows don't show that they were
+    heard. What isn't stale, and was asked for all the same, can't be told from its row: it is sent again.
     """
     if run.task.command == "reprocess" and not run.task.stale:
         return batch
     known = rows.by_keys(project, [item.key for item in batch], consistent=True)
-    if run.task.command == "backfill":
-        return [item for item in batch if item.key not in known]
+    left = [(item, _unheard(run, steps, item, known.get(item.key))) for item in batch]
     return [
-        item
-        for item in batch
-        if (row := known.get(item.key))
-        and row["status"] in ENDED
-        and set(stale_steps(steps, row, item.key)) & set(item.steps)
+        replace(item, steps={step: item.steps[step] for step in some})
+        for item, some in left
+        if some
     ]
+
+
+def _unheard(run: Run, steps: Steps, item: Item, row: rows.Row | None) -> list[str]:
+    """Return the steps of an item that its row says nothing of."""
+    if run.task.command == "backfill":
+        heard = row["steps"] if row else {}
+        return [step for step in item.steps if step not in heard]
+    if row is None or row["status"] not in ENDED:
+        return []
+    late = stale_steps(steps, row, item.key)
+    return [step for step in item.steps if step in late]
 
 
 def refuse_other_settings(project: Project, steps: Steps, run: Run) -> None:

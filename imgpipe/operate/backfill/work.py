@@ -21,11 +21,11 @@ ENDED = frozenset({"done", "failed", "rejected"})
 
 Verdict = Literal["due", "fresh", "under_way", "no_row", "other_version", "removed"]
 VERDICTS: Mapping[Verdict, str] = {
-    "fresh": "need nothing",
-    "under_way": "are still on their way",
-    "no_row": "have no row: imgpipe backfill",
-    "other_version": "have a row about another version: imgpipe audit",
-    "removed": "were removed",
+    "fresh": "up to date",
+    "under_way": "still on the way",
+    "no_row": "without a row: imgpipe backfill",
+    "other_version": "with a row about another version: imgpipe audit",
+    "removed": "removed",
 }
 
 
