@@ -22,6 +22,7 @@ GROUPS = (
     "observe",
     "examine",
     "backfill",
+    "doctor",
     "look",
     "web",
     "dlq",

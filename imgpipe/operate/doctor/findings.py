@@ -1,0 +1,62 @@
+"""What a check finds, and what a check is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from imgpipe.operate.doctor.scene import Scene
+
+
+class Severity(StrEnum):
+    """BROKEN: work is lost or stands still. RISK: it will be, when something else happens. COST: money for nothing."""
+
+    BROKEN = "broken"
+    RISK = "risk"
+    COST = "cost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What a check says; which check it was is added by who calls it. `command` mends it, or shows more."""
+
+    severity: Severity
+    what: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A fault with the id of the check that found it: its section in docs/doctor.md."""
+
+    id: str
+    severity: Severity
+    what: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`about` says in a few words what the check makes sure of: a healthy pipeline's line."""
+
+    id: str
+    about: str
+    run: Callable[[Scene], Iterator[Fault]]
+
+    def findings(self, scene: Scene) -> list[Finding]:
+        return [
+            Finding(
+                id=self.id,
+                severity=fault.severity,
+                what=fault.what,
+                why=fault.why,
+                command=fault.command,
+            )
+            for fault in self.run(scene)
+        ]

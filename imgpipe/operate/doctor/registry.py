@@ -1,0 +1,63 @@
+"""The list of checks, in the order that a person wants to read them."""
+
+from __future__ import annotations
+
+from imgpipe.operate.doctor.checks import (
+    costs,
+    functions,
+    ours,
+    people,
+    pictures,
+    queues,
+    tables,
+    triggers,
+)
+from imgpipe.operate.doctor.findings import Check
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "trigger-notification",
+        "the bucket tells whoever should hear of uploads",
+        triggers.notification,
+    ),
+    Check("trigger-permission", "every one told lets the teller in", triggers.permission),
+    Check("trigger-suffix", "capitals in a file's ending don't matter", triggers.suffix),
+    Check("loop", "no output starts the pipeline again", triggers.loop),
+    Check("stuck-mapping", "every queue is read", queues.mapping),
+    Check("stuck-permission", "functions may read their queues", queues.permission),
+    Check("stuck-visibility", "queues hide messages for long enough", queues.visibility),
+    Check("partial-failures", "failed messages of a batch are heard of", queues.partial_failures),
+    Check("concurrency", "mappings don't call more than may run", queues.concurrency),
+    Check("timeout", "functions end in their time", functions.timeout),
+    Check("out-of-memory", "functions have memory enough", functions.memory),
+    Check("swallowed-errors", "errors are told", functions.swallowed),
+    Check("undecoded-keys", "keys are decoded", functions.undecoded),
+    Check("unfit-pictures", "every kind of picture can be saved", functions.unfit),
+    Check("orientation", "photographs stand upright", pictures.orientation),
+    Check("cmyk", "colours are those of screens", pictures.cmyk),
+    Check("transparency", "transparent pictures stay light", pictures.transparency),
+    Check("table-missing", "the table is there", tables.missing),
+    Check("table-throttled", "the table takes what comes", tables.throttled),
+    Check("duplicate-rows", "an image has one row", tables.duplicates),
+    Check("index-range", "indexes answer questions about time", tables.index),
+    Check("dead-letter-path", "failures end in a queue", queues.dead_letter_path),
+    Check("dead-letters", "no work has failed for good", queues.dead_letters),
+    Check("expiring-letters", "dead letters have time left", queues.expiring),
+    Check("dlq-retention", "dead letters are kept longer than messages", queues.retention),
+    Check("unconfirmed-mail", "addresses are confirmed", people.unconfirmed),
+    Check("raw-mail", "people are sent words", people.raw_mail),
+    Check("alarm-actions", "alarms tell somebody", people.alarms),
+    Check("alarm-nobody", "somebody hears the alarms", people.nobody),
+    Check("dlq-alarm", "an alarm watches every dead-letter queue", people.no_alarm),
+    Check("dashboard-dimensions", "no graph stays empty", people.dashboards),
+    Check("silent-log", "functions may write their logs", functions.silent),
+    Check("old-runtime", "runtimes are still mended", functions.runtime),
+    Check("open-policy", "no queue or topic is open to all", queues.open_policy),
+    Check("source-account", "functions trust a bucket's owner", functions.trusts_a_name),
+    Check("drift", "what is there is what pipeline.yaml says", ours.drift),
+    Check("log-retention", "logs end some day", costs.log_retention),
+    Check("unfinished-uploads", "unfinished uploads are removed", costs.unfinished),
+    Check("noncurrent-versions", "replaced versions are removed", costs.noncurrent),
+    Check("spare-memory", "memory is used", costs.spare_memory),
+    Check("mail-cost", "mail stays rare", costs.mail),
+)
