@@ -94,7 +94,7 @@ def test_what_has_a_row_and_what_may_be_on_its_way_is_left_alone(
     assert send.count(project, ALL).found.images == 6
     patient = replace(ALL, grace=timedelta(hours=1))
     choice = send.count(project, patient)
-    assert (choice.found.images, choice.others["under_way"]) == (0, 6)
+    assert (choice.found.images, choice.others["young"]) == (0, 6)
 
 
 @pytest.mark.parametrize("images", [1, 4, 6])

@@ -36,7 +36,7 @@ def choice(project: Project, asked: Asked, found: Choice, rate: float) -> Iterat
     """Yield what is to be done, what it takes, and what was passed over."""
     what = _what(asked)
     if not found.found.images:
-        yield f"[green]nothing to do[/]: no image {what[0]}"
+        yield f"[green]nothing to do[/]: {_nothing(asked)}"
     else:
         plural = found.found.images != 1
         atleast = "at least " if found.full and not found.whole else ""
@@ -53,6 +53,12 @@ def _what(asked: Asked) -> tuple[str, str]:
     if asked.task.stale:
         return f"has stale outputs{step}", f"have stale outputs{step}"
     return f"is to be made again{step}", f"are to be made again{step}"
+
+
+def _nothing(asked: Asked) -> str:
+    if asked.task.command == "backfill":
+        return "no image lacks a row" if not asked.below else "no such image lacks a row"
+    return "no output is stale" if asked.task.stale else "no such image has a row"
 
 
 def _takes(project: Project, asked: Asked, found: Choice, rate: float) -> Iterator[RenderableType]:

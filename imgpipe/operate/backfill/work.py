@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 ENDED = frozenset({"done", "failed", "rejected"})
 
-Verdict = Literal["due", "fresh", "under_way", "no_row", "other_version", "removed"]
+Verdict = Literal["due", "fresh", "under_way", "young", "no_row", "other_version", "removed"]
 VERDICTS: Mapping[Verdict, str] = {
     "fresh": "up to date",
     "under_way": "still on the way",
+    "young": "so young that they may be on the way (--grace)",
     "no_row": "without a row: imgpipe backfill",
     "other_version": "with a row about another version: imgpipe audit",
     "removed": "removed",
@@ -142,7 +143,7 @@ def _never_seen(
     if row is not None:
         return "fresh", ()
     if young:
-        return "under_way", ()
+        return "young", ()
     wanted = tuple(step for step in steps.working_on(upload.key) if steps.on[step] == "created")
     return ("due", wanted) if wanted else ("fresh", ())
 
