@@ -8,7 +8,7 @@ A rule looks at the Spec as a person wrote it; what shows only in computed names
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -257,6 +257,8 @@ def _idle(made: Variant) -> Iterator[tuple[str, str]]:
         yield "gravity", "`attention` says what `fit: cover` keeps; `contain` keeps everything"
     if made.progressive and made.format != "jpeg":
         yield "progressive", f"a {made.format} can't be progressive; leave it out"
+    if len(set(made.dpr)) < len(made.dpr):
+        yield "dpr", "a density is listed twice"
     largest = max(made.dpr, default=1) * max(made.width or 0, made.height or 0)
     if largest > MAX_SIDE:
         yield "dpr", f"its largest would be {largest:g} pixels wide or high; at most {MAX_SIDE}"
@@ -274,6 +276,32 @@ def filters(context: Context) -> Iterator[Finding]:
             why = _filter_refusal(filter_name, value, context.folder)
             if why:
                 yield Finding(_step(name, "filters", index), why)
+
+
+def borders(context: Context) -> Iterator[Finding]:
+    """A variant keeps to its size with its border, so something must be left for the picture."""
+    for name, step in context.spec.steps.items():
+        if steps.source(step) != steps.IMAGES or not step.filters:
+            continue
+        margin = _margin(step.filters, context.folder)
+        for variant, made in step.variants.items():
+            sides = [side for side in (made.width, made.height) if side]
+            if sides and min(sides) <= 2 * margin:
+                yield Finding(
+                    _step(name, "variants", variant),
+                    f"`{variant}`: a border of {margin} pixels on each side leaves nothing of "
+                    f"{min(sides)}; at most {(min(sides) - 1) // 2}",
+                    True,
+                )
+
+
+def _margin(wanted: Sequence[Mapping[str, Any]], project: Path) -> int:
+    from imgpipe.runtime.image.filters import chain
+
+    try:
+        return chain(wanted, templates.source_folder(steps.IMAGES, project)).margin()
+    except Exception:  # noqa: BLE001 - what is wrong with a filter, the rule before says
+        return 0
 
 
 def _filter_refusal(name: str, value: object, project: Path) -> str:
@@ -555,6 +583,7 @@ RULES: tuple[Rule, ...] = (
     variants,
     variant_settings,
     filters,
+    borders,
     facts,
     tags,
     kept_metadata,

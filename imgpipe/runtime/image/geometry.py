@@ -70,10 +70,15 @@ class Variant:
         return self.focal is None and self.gravity == ATTENTION and self.fit == "cover"
 
     def within(self, margin: int) -> Variant:
-        """Return the variant that leaves `margin` pixels on each side for a border."""
+        """Return the variant that leaves `margin` pixels on each side for a border.
+
+        Raises ValueError if that leaves nothing for the picture.
+        """
         if not margin:
             return self
-        width, height = (side and max(1, side - 2 * margin) for side in (self.width, self.height))
+        if any(side and side <= 2 * margin for side in (self.width, self.height)):
+            raise ValueError(f"a border of {margin} pixels leaves nothing of `{self.name}`")
+        width, height = (side and side - 2 * margin for side in (self.width, self.height))
         return replace(self, width=width, height=height)
 
     @classmethod

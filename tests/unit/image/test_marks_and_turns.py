@@ -195,3 +195,9 @@ def test_a_small_picture_survives_every_mark() -> None:
     dot = Image.new("RGB", (1, 1), RED)
     for each in ({"watermark": "© Studio"}, {"border": 2}, {"rotate": 45}, {"flip": None}):
         assert make(each, im=dot).size >= (1, 1)
+
+
+def test_a_border_never_leaves_its_box() -> None:
+    assert make({"border": 99}, height=200).size == (200, 200)
+    with pytest.raises(ValueError, match="leaves nothing of `v`"):
+        make({"border": 100})

@@ -14,8 +14,8 @@ GREY = (0.299, 0.587, 0.114)
 
 @register("saturation")
 def saturation(im: Image.Image, value: Value) -> Image.Image:
-    """Scale the strength of colours: 0 is grey, 1 unchanged."""
-    factor = number(value, 1.2)
+    """Scale the strength of colours by 0 to 10 (1.2): 0 is grey, 1 unchanged."""
+    factor = number(value, 1.2, 0, 10)
     rows = [
         [(1 - factor) * grey + (factor if row == column else 0) for column, grey in enumerate(GREY)]
         for row in range(3)
@@ -26,14 +26,14 @@ def saturation(im: Image.Image, value: Value) -> Image.Image:
 @register("greyscale")
 def greyscale(im: Image.Image, value: Value) -> Image.Image:
     """Take the colours out, by `value` from 0 to 1 (1)."""
-    return saturation(im, 1 - number(value, 1.0))
+    return saturation(im, 1 - number(value, 1.0, 0, 1))
 
 
 @register("sepia", colours=True)
 def sepia(im: Image.Image, value: Value) -> Image.Image:
     """Tone like an old photograph, by `value` from 0 to 1 (1)."""
     tone = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
-    return _matrix(im, _blended(tone, number(value, 1.0)))
+    return _matrix(im, _blended(tone, number(value, 1.0, 0, 1)))
 
 
 @register("tint", colours=True)

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 FONT = Path(__file__).with_name("DejaVuSans.ttf")
 WATERMARK = ("text", "image", "size", "colour", "opacity", "position", "margin", "font")
+BORDER = ("width", "colour")
 OUTLINE = 0.06
 """Of the letters' height: a thin outline keeps white letters legible on a white sky."""
 SMALLEST_LETTERS = 6
 
 
 def _border_width(value: Value) -> int:
-    width = number(fields(value, "width", ("width", "colour")).get("width"), 10)
-    if not 0 <= width <= 1000:
-        raise ValueError("a border is 0 to 1000 pixels wide")
-    return int(width)
+    try:
+        return int(number(fields(value, "width", BORDER).get("width"), 10, 0, 1000))
+    except ValueError as error:
+        raise ValueError(f"width, in pixels: {error}") from error
 
 
 @register("border", phase="finish", margin=_border_width)
@@ -43,7 +44,7 @@ def border(im: Image.Image, value: Value) -> Image.Image:
     A variant fits its size with the frame: the picture in it becomes smaller.
     """
     width = _border_width(value)
-    colour = fields(value, "width", ("width", "colour")).get("colour", "#ffffff")
+    colour = fields(value, "width", BORDER).get("colour", "#ffffff")
     shown = _able_to_show(im, str(colour))
     framed = Image.new(
         shown.mode, (im.width + 2 * width, im.height + 2 * width), _in_mode(str(colour), shown.mode)
@@ -78,13 +79,18 @@ def watermark(im: Image.Image, value: Value) -> Image.Image:
     return _laid_on(shown, _faded(mark, asked), (max(0, left), max(0, top)))
 
 
+def _setting(asked: dict[str, Any], name: str, default: float, low: float, high: float) -> float:
+    try:
+        return number(asked.get(name), default, low, high)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 def _position(asked: dict[str, Any], size: Size) -> tuple[Point, int]:
     name = asked.get("position", "bottom-right")
     if name not in GRAVITIES:
         raise ValueError(f"position: one of {', '.join(GRAVITIES)}")
-    share = number(asked.get("margin"), 2)
-    if not 0 <= share <= 50:
-        raise ValueError("margin: 0 to 50 percent")
+    share = _setting(asked, "margin", 2, 0, 49)
     return GRAVITIES[name], round(min(size) * share / 100)
 
 
@@ -94,9 +100,7 @@ def _text_mark(
     """Return the text, made smaller if it is too wide for the picture."""
     from PIL import ImageDraw
 
-    share = number(asked.get("size"), 4)
-    if not 0 < share <= 100:
-        raise ValueError("size: up to 100 percent")
+    share = _setting(asked, "size", 4, 0.1, 100)
     height = max(SMALLEST_LETTERS, min(size) * share / 100)
     font_file = str(asked.get("font") or FONT)
     wide = _font(font_file, 100).getlength(text) / 100
@@ -130,9 +134,7 @@ def _opposite(colour: str) -> tuple[int, int, int, int]:
 
 
 def _image_mark(file: str, asked: dict[str, Any], size: Size, room: Size) -> Image.Image:
-    share = number(asked.get("size"), 20)
-    if not 0 < share <= 100:
-        raise ValueError("size: up to 100 percent")
+    share = _setting(asked, "size", 20, 0.1, 100)
     logo = _logo(file)
     scale = min(size[0] * share / 100 / logo.width, room[0] / logo.width, room[1] / logo.height)
     return resize(logo, (max(1, round(logo.width * scale)), max(1, round(logo.height * scale))))
@@ -148,9 +150,7 @@ def _logo(file: str) -> Image.Image:
 
 
 def _faded(mark: Image.Image, asked: dict[str, Any]) -> Image.Image:
-    opacity = number(asked.get("opacity"), 0.7)
-    if not 0 <= opacity <= 1:
-        raise ValueError("opacity: 0 to 1")
+    opacity = _setting(asked, "opacity", 0.7, 0, 1)
     faded = mark.copy()
     faded.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
     return faded

@@ -86,9 +86,17 @@ def _loaded(name: str, path: Path, changed_ns: int) -> Filter:  # noqa: ARG001 -
     return Filter(name=name, function=function, phase=phase, colours=True)
 
 
-def number(value: Value, default: float) -> float:
-    """Return the number behind a filter's name, or its default."""
-    return default if value is None or value is True else float(value)
+def number(value: Value, default: float, low: float, high: float) -> float:
+    """Return the number behind a filter's name, or its default.
+
+    Raises ValueError for what is no number from `low` to `high`.
+    """
+    if value is None or value is True:
+        return default
+    found = float(value)
+    if not low <= found <= high:  # NaN isn't, either
+        raise ValueError(f"{low:g} to {high:g}")
+    return found
 
 
 def fields(value: Value, first: str, known: tuple[str, ...]) -> dict[str, Any]:

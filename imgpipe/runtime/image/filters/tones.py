@@ -20,12 +20,12 @@ MEASURABLE = 0.1
 
 @register("autocontrast")
 def autocontrast(im: Image.Image, value: Value) -> Image.Image:
-    """Stretch brightness to the full range, ignoring `value` percent (1) at each end.
+    """Stretch brightness to the full range, ignoring `value` percent, 0 to 49 (1), at each end.
 
     Colours keep their balance. The range is read off a small copy: a percent is a percent there
     too.
     """
-    ignored = number(value, 1.0)
+    ignored = number(value, 1.0, 0, 49)
     seen = resize(im, _within(im.size, SAMPLE_SIDE)) if ignored >= MEASURABLE else im
     counts = list(enumerate(seen.convert("L").histogram()))
     allowed = seen.width * seen.height * ignored / 100
@@ -37,21 +37,21 @@ def autocontrast(im: Image.Image, value: Value) -> Image.Image:
 
 @register("brightness")
 def brightness(im: Image.Image, value: Value) -> Image.Image:
-    """Scale brightness: 1 is unchanged."""
-    factor = number(value, 1.1)
+    """Scale brightness by 0 to 10 (1.1): 1 is unchanged."""
+    factor = number(value, 1.1, 0, 10)
     return _curve(im, lambda level: level * factor)
 
 
 @register("contrast")
 def contrast(im: Image.Image, value: Value) -> Image.Image:
-    """Scale the distance from the picture's mean brightness: 1 is unchanged."""
-    return ImageEnhance.Contrast(im).enhance(number(value, 1.1))
+    """Scale the distance from the picture's mean brightness by 0 to 10 (1.1): 1 is unchanged."""
+    return ImageEnhance.Contrast(im).enhance(number(value, 1.1, 0, 10))
 
 
 @register("gamma")
 def gamma(im: Image.Image, value: Value) -> Image.Image:
-    """Lighten (above 1) or darken (below 1) the middle tones; black and white stay."""
-    exponent = 1 / number(value, 1.1)
+    """Lighten (1 to 10) or darken (0.1 to 1) the middle tones; black and white stay."""
+    exponent = 1 / number(value, 1.1, 0.1, 10)
     return _curve(im, lambda level: level**exponent)
 
 

@@ -24,7 +24,7 @@ _FLIPS = {
 
 
 def _rotated_size(size: Size, value: Value) -> Size:
-    angle = number(value, 90) % 360
+    angle = number(value, 90, -360, 360) % 360
     if angle % 90 == 0:
         return (size[1], size[0]) if angle % 180 else size
     across, down = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
@@ -34,11 +34,11 @@ def _rotated_size(size: Size, value: Value) -> Size:
 
 @register("rotate", phase="turn", size=_rotated_size)
 def rotate(im: Image.Image, value: Value) -> Image.Image:
-    """Turn clockwise by `value` degrees (90).
+    """Turn clockwise by `value` degrees, -360 to 360 (90).
 
     The canvas grows to hold all of it; the corners are clear, or `background` in a JPEG.
     """
-    angle = number(value, 90) % 360
+    angle = number(value, 90, -360, 360) % 360
     if angle % 90 == 0:
         return im.transpose(_QUARTERS[int(angle)]) if angle else im
     clear = im if im.mode == "RGBA" else im.convert("RGBA")
