@@ -117,3 +117,20 @@ def test_a_filter_of_ones_own_is_one_function() -> None:
         assert near(colours_of(applied("inverted"))[0], expected, 0)
     finally:
         del FILTERS["inverted"]
+
+
+def test_blur_takes_alpha_along_and_clear_pixels_lend_no_colour() -> None:
+    disc = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+    disc.paste((255, 0, 0, 255), (20, 20, 40, 40))
+    made = apply(disc, [{"blur": 6}])
+    red, green, blue, alpha = made.getpixel((20, 30))  # type: ignore[misc]
+    assert (green, blue) == (0, 0)
+    assert red >= 250
+    assert 80 < alpha < 180
+
+
+def test_alpha_stays_as_it_was_where_no_pixel_moves() -> None:
+    source = corners().convert("RGBA")
+    source.putalpha(Image.linear_gradient("L").resize(source.size))
+    made = apply(source, [{"blur": 0}, {"sepia": 1}])
+    assert made.getchannel("A").tobytes() == source.getchannel("A").tobytes()

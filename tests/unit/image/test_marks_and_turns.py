@@ -201,3 +201,9 @@ def test_a_border_never_leaves_its_box() -> None:
     assert make({"border": 99}, height=200).size == (200, 200)
     with pytest.raises(ValueError, match="leaves nothing of `v`"):
         make({"border": 100})
+
+
+def test_every_letter_of_a_watermark_is_in_its_font() -> None:
+    make({"watermark": "\N{COPYRIGHT SIGN} Stúdió, Åsa & Søn: Фото Φως 2026\N{NO-BREAK SPACE}-"})
+    with pytest.raises(ValueError, match="has no 写真:"):
+        make({"watermark": "Foto 写真"})

@@ -50,13 +50,19 @@ class Chain:
         return _each(im, self.turns)
 
     def tone(self, im: Image.Image) -> Image.Image:
-        """Return `im` after the tones. Alpha isn't touched, and grey stays grey unless coloured."""
+        """Return `im` after the tones. Grey stays grey unless coloured, and alpha as it was unless
+        pixels move.
+        """
         if not self.tones:
             return im
         alpha = im.getchannel("A") if im.mode == "RGBA" else None
         made = im.convert("RGB")  # a copy: filters may draw on it
         for each, value in self.tones:
-            made = _rgb(each(made, value))
+            if each.alpha and alpha:
+                made.putalpha(alpha)
+            made = each(made, value)
+            alpha = made.getchannel("A") if made.mode == "RGBA" and each.alpha else alpha
+            made = _rgb(made)
         if alpha:
             made.putalpha(alpha)
         grey = im.mode == "L" and not any(each.colours for each, _ in self.tones)

@@ -28,7 +28,13 @@ def sharpen(im: Image.Image, value: Value) -> Image.Image:
     return Image.merge("YCbCr", (light.filter(kernel), blue, red)).convert("RGB")
 
 
-@register("blur")
+@register("blur", alpha=True)
 def blur(im: Image.Image, value: Value) -> Image.Image:
-    """Blur with a Gaussian of `value` pixels radius, 0 to 250 (2)."""
-    return im.filter(ImageFilter.GaussianBlur(number(value, 2.0, 0, MOST_BLUR)))
+    """Blur with a Gaussian of `value` pixels radius, 0 to 250 (2).
+
+    Colours are weighed by their alpha, which blurs with them: what is clear has no colour to bleed.
+    """
+    soft = ImageFilter.GaussianBlur(number(value, 2.0, 0, MOST_BLUR))
+    if im.mode == "RGBA":
+        return im.convert("RGBa").filter(soft).convert("RGBA") if soft.radius else im
+    return im.filter(soft)

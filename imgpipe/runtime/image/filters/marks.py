@@ -28,6 +28,8 @@ BORDER = ("width", "colour")
 OUTLINE = 0.06
 """Of the letters' height: a thin outline keeps white letters legible on a white sky."""
 SMALLEST_LETTERS = 6
+NO_LETTER = "\uffff"
+"""No font has it (The Unicode Standard, 23.7)."""
 
 
 def _border_width(value: Value) -> int:
@@ -103,6 +105,9 @@ def _text_mark(
     share = _setting(asked, "size", 4, 0.1, 100)
     height = max(SMALLEST_LETTERS, min(size) * share / 100)
     font_file = str(asked.get("font") or FONT)
+    lacking = _lacking(font_file, text)
+    if lacking:
+        raise ValueError(f"the font has no {lacking}: name one that has with `font`")
     wide = _font(font_file, 100).getlength(text) / 100
     height = min(height, room[0] / max(wide, 0.01))
     font = _font(font_file, max(1, round(height)))
@@ -126,6 +131,21 @@ def _font(file: str, height: int) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
     return ImageFont.truetype(file, height, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=32)
+def _lacking(file: str, text: str) -> str:
+    """Return the letters of `text` that the font has no picture of: it draws one and the same for
+    all of these, often nothing.
+    """
+    font = _font(file, 100)
+    nothing = _drawn(font, NO_LETTER)
+    shown = (each for each in dict.fromkeys(text) if each.isprintable() and not each.isspace())
+    return "".join(each for each in shown if _drawn(font, each) == nothing)
+
+
+def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> tuple[float, bytes]:
+    return font.getlength(letter), bytes(font.getmask(letter))
 
 
 def _opposite(colour: str) -> tuple[int, int, int, int]:

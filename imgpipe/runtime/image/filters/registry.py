@@ -37,6 +37,7 @@ class Filter:
     function: Function
     phase: Phase = "tone"
     colours: bool = False  # whether it brings colours into a grey picture
+    alpha: bool = False  # whether a tone wants RGBA where there is alpha: it moves pixels
     size: Callable[[Size, Value], Size] | None = None  # the size after a turn
     margin: Callable[[Value], int] | None = None  # pixels that a finish adds on each side
 
