@@ -174,6 +174,10 @@ def process(
             "--processes", "-p", help="How many files to work on at once.", min=1, max=256
         ),
     ] = 1,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Also what in a folder is hidden, or not an image."),
+    ] = False,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -187,7 +191,8 @@ def process(
     """Do the functions' image work on files, without any cloud: to look at settings and to time
     them.
 
-    Exits 1 if any file was not done.
+    What in a folder is hidden or not an image is left out; a file that you name is always worked
+    on. Exits 1 if any file was not done.
     """
     from imgpipe.cli.views import process as view
     from imgpipe.deploy import spec, steps
@@ -200,7 +205,8 @@ def process(
         made = [name for each in declared.created.values() for name in each.variants]
         named.refuse_overwriting(files, out, made)
     task = work.Task(functions=wanted, limits=steps.limits(declared), out=out, isolate=isolate)
-    ends = view.counted(many.process(named.find(files), task, processes=processes))
+    found = named.find(files, everything=everything, tell=view.left_out)
+    ends = view.counted(many.process(found, task, processes=processes))
     tally = view.as_json(ends) if json else view.for_people(ends)
     if not tally.all_done:
         raise typer.Exit(errors.FAILED)

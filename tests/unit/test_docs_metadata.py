@@ -14,7 +14,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from imgpipe.cli import build
-from imgpipe.runtime import image
+from imgpipe.runtime import image, naming
 from imgpipe.runtime.image.facts import tags
 from imgpipe.runtime.settings import Limits
 from tests.photos import DEMO, ROOT
@@ -53,6 +53,7 @@ def test_every_fact_is_explained_and_no_other() -> None:
         "exif.copyright",
         "exif.focal_length_35mm",
         "exif.exposure_bias_ev",
+        *naming.note("a.png", {"format": "jpeg"}),
     }
     assert told | rare == first_column("# What imgpipe knows")
 

@@ -143,6 +143,23 @@ def test_an_image_is_described_in_a_photographers_words() -> None:
     assert "4000 x 3000 · 12.0 MP · jpeg" in text
 
 
+def test_a_refusal_is_told_in_plain_words_before_what_was_found() -> None:
+    detail = "OSError: image file is truncated"
+    error = {"class": "Rejected", "message": detail, "reason": "truncated_image"}
+    text = shown(*metadata.show(row(status="rejected", error=error), "incoming/"), width=160)
+    assert "the file is cut short (truncated_image)" in text
+    assert f"the file is cut short: {detail}" in text
+    assert "Rejected:" not in text
+    letter = replace(letters()[0], error="Rejected", reason="truncated_image", message=detail)
+    text = shown(*dlq.page(letter, NoWay(POINTLESS)), width=160)
+    assert text.index("the file is cut short (truncated_image)") < text.index(detail)
+
+
+def test_a_wrong_extension_is_told_on_the_images_page() -> None:
+    facts = {"width": 9, "height": 9, "format": "jpeg", "note": "named .png, is jpeg"}
+    assert "named .png, is jpeg" in shown(*metadata.show(row(facts=facts), "incoming/"))
+
+
 def test_status_says_what_is_wrong_and_what_to_run() -> None:
     text = shown(status_view.page(status(), "studio · local"))
     assert "unhealthy" in text

@@ -1,5 +1,7 @@
 """`process` and `package`: the functions' work without a cloud."""
 
+import dataclasses
+import io
 import itertools
 import json
 import shutil
@@ -7,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
 
 from imgpipe.cli import build
+from imgpipe.cli.views import process as view
+from imgpipe.cli.views.fitting import fitted
 from imgpipe.deploy import spec
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate.process import files as named
@@ -72,7 +77,7 @@ def test_one_step_alone_can_be_tried(run: Run) -> None:
 
 def test_each_file_has_its_own_end_and_the_exit_code_tells(run: Run) -> None:
     code, said = run(
-        "process", "good.png", "text.jpg", "empty.jpg", "none.jpg", "lambdas/*", "--json"
+        "process", "good.png", "text.jpg", "empty.jpg", "none.jpg", "lambdas/*", "--all", "--json"
     )
     ends = [(end["status"], end["reason"]) for end in json.loads(said)]
     assert code == 1
@@ -114,6 +119,26 @@ def test_folders_and_globs_are_expanded_and_keep_their_structure(run: Run, proje
     assert code == 0
     assert paths == [f"out/medium/{name}.jpg" for name in ("album/a", "album/day/a", "b")]
     assert all((project / path).is_file() for path in paths)
+
+
+def test_what_in_a_folder_is_hidden_or_no_image_is_left_out_with_a_line(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(view, "left_out", lambda item: told.append((item.path, item.why)))
+    (project / "album").mkdir()
+    (project / "album" / "a.png").write_bytes(encoded(corners(), "PNG"))
+    for name in (".DS_Store", "manifest.json"):
+        (project / "album" / name).write_bytes(b"{}")
+    code, said = run("process", "album", "--json")
+    assert code == 0
+    assert [end["file"] for end in json.loads(said)] == ["album/a.png"]
+    assert told == [("album/.DS_Store", "hidden"), ("album/manifest.json", "not an image")]
+    code, said = run("process", "album", "--all", "--json")
+    assert code == 1
+    assert len(json.loads(said)) == 3
+    assert run("process", "album/manifest.json", "--json")[0] == 1
+    assert len(told) == 2
 
 
 def test_files_of_one_name_never_overwrite_each_other(run: Run, project: Path) -> None:
@@ -222,6 +247,53 @@ def test_the_projects_own_handler_is_what_runs(run: Run, project: Path) -> None:
     _, said = run("process", "good.png", "--json")
     (end,) = json.loads(said)
     assert (end["status"], end["reason"]) == ("failed", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize("refuses", [True, False])
+def test_the_time_until_a_file_was_refused_is_told(
+    project: Path, isolate: bool, refuses: bool
+) -> None:
+    error = "Rejected(Reason.CORRUPT_IMAGE)" if refuses else "ValueError()"
+    (project / "lambdas" / "images" / "handler.py").write_text(
+        "from imgpipe.runtime.errors import Reason, Rejected\n"
+        f"def make(data, wanted, limits):\n    raise {error}\n"
+    )
+    clock = map(float, itertools.count())
+    wanted = dataclasses.replace(task(project, isolate=isolate), clock=lambda: next(clock))
+    (end,) = many.process(named.find([str(project / "good.png")]), wanted)
+    assert end.status == ("rejected" if refuses else "failed")
+    assert end.ms == 1000.0
+    assert end.functions == {"thumbs": 1000.0}
+
+
+def test_a_wrong_extension_is_told_to_people(run: Run, project: Path) -> None:
+    shutil.copy(project / "good.png", project / "good.jpg")
+    told = "named .jpg, is png"
+    assert told in run("process", "good.jpg")[1]
+    assert told in run("process", "good.jpg", "good.png")[1]
+
+
+def test_a_table_fits_however_many_variants_there_are() -> None:
+    made = work.Variant(width=9, height=9, bytes=1_000_000, format="jpeg")
+    variants = {f"a-name-of-a-variant-{number}": made for number in range(22)}
+    end = work.Processed(
+        file="a/b.jpg", status="done", variants=variants, facts={"note": "no jpeg"}
+    )
+    few = dataclasses.replace(end, variants=dict(list(variants.items())[:5]))
+    for width in (80, 160):
+        console = Console(width=width, file=io.StringIO())
+        console.print(fitted(view.table([end, few], width), width))
+        text = console.file.getvalue()
+        assert max(map(len, text.splitlines())) <= width
+        assert "22 variants, 22 MB; no jpeg" in " ".join(text.split())
+        assert ("a-name-of-a-variant-4" in text) == (width == 160)
+
+
+def test_a_small_picture_has_pixels_rather_than_no_megapixels(run: Run, project: Path) -> None:
+    (project / "small.png").write_bytes(encoded(corners(40, 30), "PNG"))
+    said = run("process", "small.png")[1]
+    assert "40 x 30 · 1,200 pixels · png" in said
 
 
 @pytest.mark.parametrize("text", ["raise ValueError('no')", "import nowhere", "def f(:"])

@@ -157,7 +157,7 @@ def _lines(letter: Letter, route: Route) -> dict[str, str]:
         "key": render.safe(letter.key or ""),
         "version": render.safe(letter.version_id or ""),
         "error": render.safe(letter.error or "unknown"),
-        "reason": render.safe(letter.reason),
+        "reason": render.safe(words.reason(letter.reason)),
         "message": render.safe(letter.message),
         "first seen": f"{words.short_time(letter.first_seen)} ({words.ago(letter.first_seen)})",
         "kept until": f"{words.short_time(letter.expires)} ({words.ago(letter.expires)})",

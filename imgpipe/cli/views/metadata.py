@@ -22,6 +22,7 @@ _TURNED = {
     **dict.fromkeys((3, 4), "upside down, turned upright"),
     **dict.fromkeys((5, 6, 7, 8), "lay on its side, turned upright"),
 }
+SMALL_PIXELS = 100_000
 _COLOUR = re.compile("#[0-9a-f]{6}")
 PAGE = 200
 """Rows a table of `metadata list` has before the next one begins, so that a long list starts at once."""
@@ -45,7 +46,7 @@ def show(row: Mapping[str, Any], prefix: str) -> Iterator[RenderableType]:
 def _about(row: Mapping[str, Any]) -> Table:
     return about(
         {
-            "reason": render.safe(row.get("reason") or ""),
+            "reason": render.safe(words.reason(row.get("reason") or "")),
             "removed" if row["status"] == "removed" else "uploaded": _uploaded(row),
             **described(row["facts"]),
             "version": render.safe(row.get("version_id") or ""),
@@ -71,6 +72,7 @@ def described(facts: Mapping[str, Any], size: int = 0) -> dict[str, str]:
     exif = facts.get("exif") or {}
     return {
         "picture": _picture(facts, size),
+        "note": render.safe(facts.get("note") or ""),
         "camera": _camera(exif),
         "exposure": _exposure(exif),
         "taken": _taken(exif),
@@ -97,7 +99,7 @@ def _picture(facts: Mapping[str, Any], size: int) -> str:
         return ""
     told = [
         f"{width} x {height}",
-        f"{width * height / 1e6:.1f} MP",
+        _pixels(width * height),
         facts.get("format", ""),
         facts.get("mode", ""),
         f"{facts['depth']} bit" if facts.get("depth") else "",
@@ -108,6 +110,11 @@ def _picture(facts: Mapping[str, Any], size: int) -> str:
         told.append(words.plural(facts["frames"], "frame"))
     told.append(_TURNED.get(facts.get("orientation") or 1, ""))
     return " · ".join(render.safe(text) for text in told if text)
+
+
+def _pixels(count: int) -> str:
+    """Return `12.2 MP`; of a small picture, whose megapixels would be none, the pixels."""
+    return f"{count / 1e6:.1f} MP" if count >= SMALL_PIXELS else words.plural(count, "pixel")
 
 
 def _camera(exif: Mapping[str, Any]) -> str:
@@ -209,17 +216,22 @@ def _steps(steps: Mapping[str, Mapping[str, Any]]) -> Table:
         "step", "status", "ms", "attempts", "error", right=("ms", "attempts"), folds=("error",)
     )
     for name, step in steps.items():
-        error = step.get("error") or {}
-        told = ": ".join(str(error[part]) for part in ("class", "message") if error.get(part))
         cells = (
             "" if step.get("ms") is None else f"{step['ms']:,}",
             step.get("attempts") or "",
-            told,
+            _error(step.get("error") or {}),
         )
         made.add_row(
             render.safe(name), words.status(step["status"]), *(render.safe(cell) for cell in cells)
         )
     return made
+
+
+def _error(error: Mapping[str, Any]) -> str:
+    """Return why a step refused or failed: plain words first, where there are, then what was found."""
+    plain = words.reason(str(error.get("reason") or ""), named=False) or error.get("class")
+    message = error.get("message")
+    return ": ".join(str(part) for part in dict.fromkeys((plain, message)) if part)
 
 
 def _next(row: Mapping[str, Any], prefix: str) -> str:

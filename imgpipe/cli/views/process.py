@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from imgpipe.operate.upload.sources import LeftOut
+
 PAGE = 100
 """Rows a table has before the next one begins, so that a long run shows something early."""
+
+LISTED = 6
+"""Variants that a table names; of more, it gives the number."""
 
 
 @dataclass
@@ -68,6 +73,12 @@ def as_json(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
     return tally
 
 
+def left_out(item: LeftOut) -> None:
+    render.err().print(
+        f"[yellow]left out:[/] {render.safe(item.path)}: {item.why}; --all takes it", soft_wrap=True
+    )
+
+
 def for_people(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
     """Print one file as a page, several as tables, and how long it took."""
     tally, ends = counted_ends
@@ -85,11 +96,12 @@ def for_people(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
 def page(end: Processed) -> Iterator[RenderableType]:
     """Yield the parts of one file's page: how it ended, what it shows, what was made of it."""
     yield f"[bold]{render.safe(end.file)}[/]  {words.status(end.status)}"
+    took = f"{end.ms:,.0f} ms: {_shares(end)}" if end.functions else ""
     if end.status == "done":
-        took = f"{end.ms:,.0f} ms: {_shares(end)}"
         yield metadata.about({"took": took, **metadata.described(end.facts, end.size)})
     else:
         yield render.safe(_refusal(end))
+        yield metadata.about({"took": took})
     if end.variants:
         yield ""
         yield _variants(end)
@@ -122,7 +134,8 @@ def _variants(end: Processed) -> Table:
 def table(ends: Iterable[Processed], width: int) -> Table:
     """Return a table with a row a file: its variants with their bytes, or why there are none.
 
-    Where there is no room, the variants together, and the reason without what was found.
+    Where there is no room, or where there are many, the variants together; where there is no room,
+    the reason without what was found.
     """
     wide = width >= 120
     last = "variants, or why not"
@@ -134,7 +147,7 @@ def table(ends: Iterable[Processed], width: int) -> Table:
             render.safe(_shortest(end.file)),
             words.status(end.status),
             render.size(end.size) if end.size else "",
-            f"{end.ms:,.0f}" if done else "",
+            f"{end.ms:,.0f}" if end.functions else "",
             render.safe(told),
         )
     return made
@@ -149,11 +162,20 @@ def _shortest(path: str) -> str:
 
 
 def _made(end: Processed, *, wide: bool) -> str:
-    if not wide:
-        total = sum(made.bytes for made in end.variants.values())
-        count = words.plural(len(end.variants), "variant")
-        return f"{count}, {render.size(total)}" if end.variants else "no variants"
-    return ", ".join(f"{name} {render.size(made.bytes)}" for name, made in end.variants.items())
+    note = end.facts.get("note")
+    told = _listed(end) if wide and len(end.variants) <= LISTED else _counted(end)
+    return f"{told}; {note}" if note else told
+
+
+def _listed(end: Processed) -> str:
+    made = [f"{name} {render.size(made.bytes)}" for name, made in end.variants.items()]
+    return ", ".join(made) or "no variants"
+
+
+def _counted(end: Processed) -> str:
+    total = sum(made.bytes for made in end.variants.values())
+    count = words.plural(len(end.variants), "variant")
+    return f"{count}, {render.size(total)}" if end.variants else "no variants"
 
 
 def _refusal(end: Processed) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
 from imgpipe.cli.views.fitting import fitted
+from imgpipe.runtime.errors import WORDS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +28,7 @@ STATUS_STYLES = {
     "uploaded": "green",
 }
 
+_PLAIN = {reason.value: plain for reason, plain in WORDS.items()}
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -59,6 +61,14 @@ def _escaped(char: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return `1 image`, `1,200 images`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def reason(code: str, *, named: bool = True) -> str:
+    """Return a rejection's reason in plain words, with its name for searches; any other text as it is."""
+    plain = _PLAIN.get(code)
+    if plain is None:
+        return code
+    return f"{plain} ({code})" if named else plain
 
 
 def ago(when: datetime, now: datetime | None = None) -> str:

@@ -15,9 +15,9 @@ from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate.upload import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from imgpipe.operate.upload.sources import NotSent, Source
+    from imgpipe.operate.upload.sources import LeftOut, NotSent, Source
 
 WORTH_A_TRY = frozenset({"empty_file", "bad_name"})
 """What can't be uploaded, but can be looked at."""
@@ -42,13 +42,25 @@ class NoFile:
     why: str
 
 
-def find(paths: Sequence[str]) -> Iterator[File | NoFile]:
-    """Yield every file that `paths` lead to, in the order of their names."""
+def find(
+    paths: Sequence[str],
+    *,
+    everything: bool = True,
+    tell: Callable[[LeftOut], None] = lambda _: None,
+) -> Iterator[File | NoFile]:
+    """Yield every file that `paths` lead to, in the order of their names.
+
+    Unless `everything` is wanted, what is in a folder but hidden or no image is left out, as an
+    upload leaves it out, and `tell` hears of it.
+    """
     names = Names()
     for path in paths:
         try:
-            for item in sources.meant(sources.find([path], "")):
-                yield _found(item, names)
+            for item in sources.find([path], "", everything=everything):
+                if isinstance(item, sources.LeftOut):
+                    tell(item)
+                else:
+                    yield _found(item, names)
         except ImgpipeError as error:
             yield NoFile(path, "unreadable", error.why)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from imgpipe.operate.process.files import File, NoFile
 from imgpipe.operate.process.functions import Function, load_make
 from imgpipe.runtime import naming
 from imgpipe.runtime.errors import WORDS, Reason, Rejected
-from imgpipe.runtime.guard import Done, Guard, guarded
+from imgpipe.runtime.guard import Guard, guarded
 
 if TYPE_CHECKING:
     from imgpipe.runtime.made import Made, Make, Picture
@@ -36,9 +36,9 @@ class Variant:
 class Processed:
     """How one file ended.
 
-    `ms` is the work alone: no reading, no writing; `functions` says how it is shared. `reason` is
-    one of the closed list of rejections, or the exception's name, `why` says it in words and
-    `message` what was found.
+    `ms` is the work alone: no reading, no writing, but also what was done until a file was refused;
+    `functions` says how it is shared. `reason` is one of the closed list of rejections, or the
+    exception's name, `why` says it in words and `message` what was found.
     """
 
     file: str
@@ -78,15 +78,24 @@ def one(file: File | NoFile, task: Task, makes: Sequence[tuple[Function, Make]])
     return data if isinstance(data, Processed) else _worked(file, data, task, makes)
 
 
-def refused(path: str, refusal: Rejected, size: int = 0) -> Processed:
+def refused(
+    path: str, refusal: Rejected, size: int = 0, times: Mapping[str, float] | None = None
+) -> Processed:
+    times = times or {}
     return Processed(
         file=path,
         status="rejected",
         size=size,
+        ms=_sum(times),
+        functions=times,
         reason=refusal.reason.value,
         why=WORDS[refusal.reason],
         message=refusal.message,
     )
+
+
+def _sum(times: Mapping[str, float]) -> float:
+    return round(sum(times.values()), 1)
 
 
 def _read(path: Path, max_bytes: int) -> bytes | Processed:
@@ -115,35 +124,43 @@ def _worked(
     made: dict[str, Made] = {}
     try:
         for function, make in makes:
-            done = _timed(make, data, function.steps, task)
-            made.update(done.made)
-            times[function.name] = round(done.ms, 1)
+            made.update(_timed(make, data, function, task, times))
         kept = {name: _kept(file, name, each, task.out) for name, each in _pictures(made).items()}
     except Rejected as refusal:
-        return refused(file.path, refusal, len(data))
+        return refused(file.path, refusal, len(data), times)
     except MemoryError:
-        return refused(file.path, Rejected(Reason.MEMORY_LIMIT), len(data))
+        return refused(file.path, Rejected(Reason.MEMORY_LIMIT), len(data), times)
     except Exception as error:  # noqa: BLE001 - a handler of the user's own may raise anything
-        return _failed(file.path, error, len(data))
+        failed = _failed(file.path, error, len(data))
+        return replace(failed, ms=_sum(times), functions=times)
     facts = {name: fact for each in made.values() for name, fact in each.facts.items()}
     return Processed(
         file=file.path,
         status="done",
         size=len(data),
-        ms=round(sum(times.values()), 1),
+        ms=_sum(times),
         functions=times,
         variants=kept,
         facts={**facts, **naming.note(file.path, facts)},
     )
 
 
-def _timed(make: Make, data: bytes, steps: Mapping[str, Mapping[str, Any]], task: Task) -> Done:
-    """Return what `make` made and its time: in a child, without the way there and back."""
-    if isinstance(make, Guard):
-        return make.work(data, steps, task.limits)
-    started = task.clock()
-    made = make(data, steps, task.limits)
-    return Done(made, (task.clock() - started) * 1000)
+def _timed(
+    make: Make, data: bytes, function: Function, task: Task, times: dict[str, float]
+) -> Mapping[str, Made]:
+    """Return what `make` made and note its time: in a child, without the way there and back, unless
+    it ends badly.
+    """
+    started, ms = task.clock(), None
+    try:
+        if isinstance(make, Guard):
+            done = make.work(data, function.steps, task.limits)
+            ms = done.ms
+            return done.made
+        return make(data, function.steps, task.limits)
+    finally:
+        taken = (task.clock() - started) * 1000 if ms is None else ms
+        times[function.name] = round(taken, 1)
 
 
 def _pictures(made: Mapping[str, Made]) -> dict[str, Picture]:
