@@ -66,6 +66,7 @@ def schema() -> str:
 SECTIONS = {
     "Uploads": "uploads",
     "UploadLimits": "uploads.limits",
+    "Direct": "uploads.direct",
     "Step": "steps.NAME",
     "Gps": "steps.NAME.gps",
     "Variant": "steps.NAME.variants.NAME",

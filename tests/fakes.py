@@ -137,6 +137,12 @@ class FakeStore:
     def link(self, bucket: str, key: str, life_s: int) -> str:
         return f"https://{bucket}/{key}?for={life_s}"
 
+    def form(
+        self, bucket: str, key: str, content_type: str, max_bytes: int, life_s: int
+    ) -> tuple[str, dict[str, str]]:
+        said = {"Content-Type": content_type, "most": str(max_bytes), "for": str(life_s)}
+        return f"https://{bucket}/", {"key": key, **said}
+
     def publish(
         self,
         topic_arn: str,

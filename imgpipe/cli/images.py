@@ -76,6 +76,12 @@ def upload(
             metavar="ADDRESS", help="Who hears of the end by e-mail; one of notify.uploaders."
         ),
     ] = "",
+    via_api: Annotated[
+        bool,
+        typer.Option(
+            "--via-api", help="Over HTTP, as others do: see uploads.direct in pipeline.yaml."
+        ),
+    ] = False,
     abort_stale: Annotated[
         bool,
         typer.Option(
@@ -100,11 +106,15 @@ def upload(
     from imgpipe.operate.upload import run, sources
 
     timeout_s, older_than_s = duration(timeout), duration(older_than)
-    named = _Named(paths or [], prefix, everything, notify, wait)
+    named = _Named(paths or [], prefix, everything, notify, wait, via_api)
     sources.refuse_collisions(named.paths, everything=everything)
     if not named.paths and not abort_stale:
         raise errors.UsageError(
             "upload", "name a file, a folder or a glob", hint="imgpipe upload photo.jpg --wait"
+        )
+    if via_api and notify:
+        raise errors.UsageError(
+            "--notify", "an upload over HTTP carries no address", hint="leave out --via-api"
         )
     if dry_run:
         _dry_run(named, env, file, json)
@@ -132,6 +142,7 @@ class _Named:
     everything: bool
     notify: str
     wait: bool
+    via_api: bool
 
     def find(self, spec: Spec) -> Iterator[Source | NotSent | LeftOut]:
         """Yield the files. Raises UsageError for a `notify` that the pipeline doesn't know."""
@@ -207,7 +218,7 @@ def _upload(project: Project, named: _Named, timeout_s: float | None, json: bool
         bars = view.Bars(stack.enter_context(view.bar()), files, size, waiting=waiting)
         found = sources.meant(named.find(project.spec))
         stack.callback(lambda: view.tell_if_cut_short(tally))
-        for event in _events(project, found, bars.more, timeout_s):
+        for event in _events(project, found, bars.more, timeout_s, named.via_api):
             tally.add(event)
             bars.update(tally)
             _tell(event, listing, waiting=waiting)
@@ -216,12 +227,16 @@ def _upload(project: Project, named: _Named, timeout_s: float | None, json: bool
 
 
 def _events(
-    project: Project, found: Iterable[Source | NotSent], progress: Progress, timeout_s: float | None
+    project: Project,
+    found: Iterable[Source | NotSent],
+    progress: Progress,
+    timeout_s: float | None,
+    via_api: bool,
 ) -> Iterator[Sent | NotSent | Ended]:
     from imgpipe.operate.upload.run import run
     from imgpipe.operate.wait import follow
 
-    sent = run(project, found, progress)
+    sent = run(project, found, progress, via_api=via_api)
     return sent if timeout_s is None else follow(project, sent, timeout_s)
 
 

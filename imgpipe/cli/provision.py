@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 PANEL = "Put up and take down"
-FIRST = ("uploads_bucket", "variants_bucket", "table", "rejected_queue_url", "endpoint")
+FIRST = (
+    "uploads_bucket",
+    "variants_bucket",
+    "table",
+    "rejected_queue_url",
+    "direct_upload_url",
+    "endpoint",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -240,17 +247,22 @@ def _say(text: str) -> None:
 
 
 def _values(project: Project) -> dict[str, str]:
+    from imgpipe.deploy.names import URL_OUTPUT
+    from imgpipe.operate.upload.direct import url
+
     place = project.graph.place
     values = {**project.graph.outputs(), "region": place.region, "account": place.account}
     endpoint = project.cloud.endpoint
+    address = url(project)
+    direct = {URL_OUTPUT: address} if address else {}
     if not endpoint:
-        return values
+        return {**values, **direct}
     aws, here = f"https://sqs.{place.region}.amazonaws.com/", f"{endpoint.rstrip('/')}/"
     there = {
         name: here + value.removeprefix(aws) if value.startswith(aws) else value
         for name, value in values.items()
     }
-    return {**there, "endpoint": endpoint}
+    return {**there, **direct, "endpoint": endpoint}
 
 
 def _first(values: dict[str, str]) -> dict[str, str]:

@@ -29,7 +29,13 @@ def watch(build: Build) -> None:
         if isinstance(made, Queue) and made.name.endswith("-dlq")
     ]
     build.add(*(_dead_letters(build, queue) for queue in dead))
-    build.add(*(alarm for branch in build.branches for alarm in _branch_alarms(build, branch)))
+    build.add(
+        *(
+            alarm
+            for branch in (*build.branches, *build.called)
+            for alarm in _branch_alarms(build, branch)
+        )
+    )
     build.add(_rejections(build))
 
 

@@ -92,6 +92,7 @@ class Build:
     host: Host
     resources: list[r.Resource] = field(default_factory=list)
     branches: list[Branch] = field(default_factory=list)
+    called: list[Branch] = field(default_factory=list)
     topics: dict[str, str] = field(default_factory=dict)
     queues: dict[str, str] = field(default_factory=dict)
 
@@ -190,27 +191,49 @@ def add_branch(build: Build, work: Work) -> None:
     else:
         _add_function(build, work, function, settings, dlq)
     _listen(build, work, queue, dlq)
-    build.branches.append(
-        Branch(
-            name=work.name,
-            steps=work.steps,
-            via=work.via,
-            source=work.source,
-            environment=MappingProxyType(
-                {
-                    SETTINGS_VARIABLE: settings.dumps(),
-                    CODE_HASH_VARIABLE: build.code_hashes[work.source],
-                }
-            ),
-            running=work.running,
-            role=build.names.role(work.name),
-            function=None if work.via == "worker" else function,
-            log_group=None if work.via == "worker" else build.names.log_group(work.name),
-            queue=queue,
-            dlq=dlq,
-            topic=build.names.part(topics[0]) if topics else None,
-        )
+    build.branches.append(_branch(build, work, settings, queue, dlq))
+
+
+def _branch(build: Build, work: Work, settings: Settings, queue: str | None, dlq: str) -> Branch:
+    topics = [topic for topic, _, _ in work.feed.topics]
+    return Branch(
+        name=work.name,
+        steps=work.steps,
+        via=work.via,
+        source=work.source,
+        environment=MappingProxyType(
+            {
+                SETTINGS_VARIABLE: settings.dumps(),
+                CODE_HASH_VARIABLE: build.code_hashes[work.source],
+            }
+        ),
+        running=work.running,
+        role=build.names.role(work.name),
+        function=None if work.via == "worker" else build.names.part(work.name),
+        log_group=None if work.via == "worker" else build.names.log_group(work.name),
+        queue=queue,
+        dlq=dlq,
+        topic=build.names.part(topics[0]) if topics else None,
     )
+
+
+def add_behind_url(
+    build: Build, work: Work, auth: Literal["AWS_IAM", "NONE"], origins: Sequence[str]
+) -> None:
+    """Add a function that is called and answers at once: nothing waits for it, so it has no queue of any kind."""
+    function, log_group = build.names.part(work.name), build.names.log_group(work.name)
+    write_log = policies.logs(build.place.log_group_arn(log_group))
+    build.add(
+        r.LogGroup(name=log_group, retention_days=work.running.log_days),
+        _role(build, work, policies.TRUST_LAMBDA, write_log),
+        _function(build, work, function, work.settings),
+        r.FunctionUrl(function=function, auth=auth, origins=tuple(origins)),
+    )
+    build.called.append(_branch(build, work, work.settings, None, ""))
+    for statement_id, action in r.URL_STATEMENTS.items() if auth == "NONE" else ():
+        build.add(
+            r.Permission(function=function, statement_id=statement_id, principal="*", action=action)
+        )
 
 
 def _listen(build: Build, work: Work, queue: str | None, dlq: str) -> None:

@@ -46,6 +46,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "events": "Which ways an object can come are uploads; all, if none is named.",
         "limits": "What is refused, before it is decoded or while it is.",
         "origins": "Whose web pages may upload, with leave that was signed; if not told, those on this machine.",
+        "direct": "Uploads over HTTP, by whoever gets leave from a function of the pipeline; `{}` for the defaults.",
+    },
+    "Direct": {
+        "auth": "Who may ask for leave: those whom IAM allows to call the function's URL, or everybody.",
+        "bytes": "The largest file; what `limits` says, if not told.",
+        "types": "Which types of file, such as `image/png`; all images, if none is named.",
+        "expires": "How long leave to upload one file holds.",
     },
     "UploadLimits": {
         "bytes": "The largest file.",

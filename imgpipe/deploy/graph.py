@@ -46,7 +46,8 @@ LAMBDA_RUNTIME = "python3.13"
 class Graph:
     """Every resource of a pipeline in one environment, and the names that operators ask for.
 
-    `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last. `topics`
+    `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last; `called` are
+    functions that answer at a URL, without a queue or dead letters (their `dlq` is empty). `topics`
     and `queues` map short names (`uploaded`, `enhance-dlq`) to full ones.
     """
 
@@ -64,6 +65,7 @@ class Graph:
     topics: Mapping[str, str]
     queues: Mapping[str, str]
     tags: Mapping[str, str]
+    called: tuple[Branch, ...] = ()
 
     def of(self, kind: type[R]) -> tuple[R, ...]:
         """Return the resources of one kind."""
@@ -83,7 +85,7 @@ class Graph:
             made[f"{_word(short)}_topic_arn"] = self.place.topic_arn(name)
         for short, name in self.queues.items():
             made[f"{_word(short)}_queue_url"] = self.place.queue_url(name)
-        for branch in self.branches:
+        for branch in (*self.branches, *self.called):
             made |= {f"{_word(branch.name)}_{part}": value for part, value in _parts(branch, self)}
         return made
 
@@ -106,6 +108,7 @@ def build(
         prefix=spec.uploads.prefix,
         resources=MappingProxyType({resource.key: resource for resource in made.resources}),
         branches=tuple(made.branches),
+        called=tuple(made.called),
         uploads_bucket=names.bucket("uploads"),
         variants_bucket=names.bucket("variants"),
         table=names.part("images"),

@@ -183,12 +183,23 @@ def _either(test: Callable[[str, str], bool], one: str, other: str) -> bool:
     return test(one, other) or test(other, one)
 
 
+def _called_alone(built: Graph) -> set[str]:
+    """Return the roles of functions that have a URL and that no queue, topic, bus or bucket feeds."""
+    fed = {each.function for each in built.of(r.Mapping)}
+    fed |= {each.function for each in built.of(r.AsyncInvoke)}
+    fed |= {each.function for each in built.of(r.Permission) if each.source_arn}
+    alone = {url.function for url in built.of(r.FunctionUrl)} - fed
+    return {each.role for each in built.of(r.Function) if each.name in alone}
+
+
 def loops(built: Graph) -> Iterator[str]:
     """Yield each folder that a function may write to and whose objects would start the pipeline
     again.
 
-    Proven on the roles: what a function isn't allowed to write can't loop, whatever its code does.
+    Proven on the roles: what a function isn't allowed to write can't loop, whatever its code does. Nor can a
+    function that no event reaches, because people alone call it, at its URL.
     """
+    called = _called_alone(built)
     triggers = [
         (notification.bucket, rule)
         for notification in built.of(r.Notification)
@@ -196,6 +207,8 @@ def loops(built: Graph) -> Iterator[str]:
         if any(event.startswith("s3:ObjectCreated") for event in rule.events)
     ]
     for role in built.of(r.Role):
+        if role.name in called:
+            continue
         for bucket, prefix in written(role.policy):
             for watched, rule in triggers:
                 if bucket == watched and _either(str.startswith, prefix, rule.prefix):

@@ -59,6 +59,7 @@ Whole = Annotated[int, Strict()]
 
 Seconds = Annotated[int, Quantity(SECONDS, "60s", 1, 900, "1s to 15m (AWS's limit for a function)")]
 Backoff = Annotated[int, Quantity(SECONDS, "10s", 0, 900, "0s to 15m")]
+FormLife = Annotated[int, Quantity(SECONDS, "5m", 1, 3600, "1s to 1h")]
 LinkLife = Annotated[int, Quantity(SECONDS, "1h", 0, 43_200, "0s (no link) to 12h")]
 Window = Annotated[int, Quantity(SECONDS, "5s", 0, 300, "0s to 5m (AWS's limit)")]
 Retention = Annotated[
@@ -120,6 +121,14 @@ def _suffix(text: str) -> str:
     if not re.fullmatch(r"\.?[A-Za-z0-9]+(\.[A-Za-z0-9]+)*", text):
         raise ValueError(f"{shown(text)} must be a file name's ending, such as `jpg`")
     return "." + text.removeprefix(".").lower()
+
+
+def _media_type(text: str) -> str:
+    if not re.fullmatch(r"image/(\*|[a-z0-9][a-z0-9.+-]*)", text):
+        raise ValueError(
+            f"{shown(text)} is no type of image; write it like image/png, or image/* for all"
+        )
+    return text
 
 
 def _email(text: str) -> str:
@@ -225,6 +234,11 @@ Origin = Annotated[
 ]
 LOOPBACK_ORIGINS = ("http://127.0.0.1:*", "http://localhost:*")
 """Where `imgpipe web` is, on whichever port. A page there can send nothing that nobody signed for it."""
+MediaType = Annotated[
+    str,
+    AfterValidator(_media_type),
+    WithJsonSchema({"type": "string", "pattern": r"^image/(\*|[a-z0-9][a-z0-9.+-]*)$"}),
+]
 Email = Annotated[
     str, AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})
 ]
@@ -289,6 +303,15 @@ class UploadLimits(Section):
     isolate: bool = True
 
 
+class Direct(Section):
+    """Uploads over HTTP: a function with a URL hands out signed forms, which bind key, type, size and time."""
+
+    auth: Literal["iam", "none"] = "iam"
+    bytes: Size | None = None
+    types: tuple[MediaType, ...] = ()
+    expires: FormLife = 300
+
+
 class Uploads(Section):
     """The bucket that publishes: which of its keys are uploads, and where S3 sends their events."""
 
@@ -298,6 +321,7 @@ class Uploads(Section):
     events: tuple[Literal["put", "post", "copy", "multipart"], ...] = ()
     limits: UploadLimits = UploadLimits()
     origins: tuple[Origin, ...] = LOOPBACK_ORIGINS
+    direct: Direct | None = None
 
 
 class Variant(Section):

@@ -22,10 +22,13 @@ CREATED_TOPIC, REMOVED_TOPIC, COMPLETED, NOTICES, ALARMS = (
     "alarms",
 )
 RESULTS, REJECTED = "results", "rejected"
-WRITER, NOTIFIER = "writer", "notifier"
+WRITER, NOTIFIER, DIRECT = "writer", "notifier", "direct"
+URL_OUTPUT = "direct_upload_url"
+"""What outputs call the address that hands out leave to upload."""
+
 DLQ_ENDING = "-dlq"
 
-RESERVED = frozenset({RESULTS, REJECTED, WRITER, NOTIFIER, NOTICES})
+RESERVED = frozenset({RESULTS, REJECTED, WRITER, NOTIFIER, NOTICES, DIRECT})
 """Parts that the pipeline itself uses; a step or group can't have such a name, or one that ends in
 `-dlq`.
 """

@@ -205,6 +205,11 @@ def read_pictures(bucket_arn: str, kept: str) -> list[Statement]:
     ]
 
 
+def write_uploads(bucket_arn: str, prefix: str) -> Statement:
+    """Put uploads, and so sign leave to put one: nothing can be signed that the signer may not do."""
+    return allow("WriteUploads", ["s3:PutObject"], [f"{bucket_arn}/{prefix}*"])
+
+
 def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
     return allow(
         "WriteVariants", ["s3:PutObject"], [f"{bucket_arn}/{folder}/*" for folder in folders]

@@ -24,6 +24,7 @@ Kind = Literal[
     "function",
     "async_invoke",
     "permission",
+    "function_url",
     "mapping",
     "subscription",
     "event_rule",
@@ -31,6 +32,14 @@ Kind = Literal[
     "alarm",
     "dashboard",
 ]
+
+
+InvokeAction = Literal["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]
+URL_STATEMENTS: dict[str, InvokeAction] = {
+    "open-url": "lambda:InvokeFunctionUrl",
+    "open-invoke": "lambda:InvokeFunction",
+}
+"""The two statements that open a function's URL to everybody: since October 2025 AWS asks for both."""
 
 
 class Key(NamedTuple):
@@ -265,17 +274,37 @@ class AsyncInvoke:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """A statement of `function`'s resource policy: `principal` may invoke it for `source_arn`."""
+    """A statement of `function`'s resource policy: `principal` may invoke it for `source_arn`, or, where that is
+    empty, whoever comes by the function's URL.
+    """
 
     function: str
     statement_id: str
     principal: str
-    source_arn: str
+    source_arn: str = ""
     source_account: str | None = None
+    action: InvokeAction = "lambda:InvokeFunction"
 
     @property
     def key(self) -> Key:
         return Key("permission", f"{self.function}/{self.statement_id}")
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        return (Key("function", self.function),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionUrl:
+    """An HTTPS address of `function`. AWS makes it up: who wants it asks (`Urls.address`)."""
+
+    function: str
+    auth: Literal["AWS_IAM", "NONE"] = "AWS_IAM"
+    origins: tuple[str, ...] = ()  # whose pages may call it (CORS)
+
+    @property
+    def key(self) -> Key:
+        return Key("function_url", self.function)
 
     @property
     def needs(self) -> tuple[Key, ...]:
@@ -435,6 +464,7 @@ Resource = (
     | Function
     | AsyncInvoke
     | Permission
+    | FunctionUrl
     | Mapping
     | Subscription
     | EventRule

@@ -148,6 +148,21 @@ def delivery(context: Context) -> Iterator[Finding]:
         )
 
 
+def direct_uploads(context: Context) -> Iterator[Finding]:
+    """A form's upload is an event of its own kind, which S3 must announce."""
+    uploads = context.spec.uploads
+    if uploads.direct and uploads.events and "post" not in uploads.events:
+        yield Finding(
+            ("uploads", "events"),
+            "direct uploads arrive as `post`, which is not among these: nobody would hear of them",
+        )
+    if uploads.direct and (uploads.direct.bytes or 0) > uploads.limits.bytes:
+        yield Finding(
+            ("uploads", "direct", "bytes"),
+            "larger than `limits: {bytes: …}`: what is between would be uploaded and then rejected",
+        )
+
+
 def some_uploads(context: Context) -> Iterator[Finding]:
     """A step's own prefix and endings must be able to match something."""
     heard = context.spec.uploads.suffixes
@@ -507,7 +522,12 @@ def _folder_refusal(step: Step, folder: Path) -> str:
     name = steps.source(step)
     if written.strip("/") not in {name, f"lambdas/{name}"} or not name or name.startswith("."):
         return f"`{written}` must be a folder in `lambdas/`, such as `lambdas/mine`"
-    if name in {steps.WRITER, steps.NOTIFIER, steps.TIDY if step.on == "created" else steps.IMAGES}:
+    if name in {
+        steps.WRITER,
+        steps.NOTIFIER,
+        steps.DIRECT,
+        steps.TIDY if step.on == "created" else steps.IMAGES,
+    }:
         return f"`lambdas/{name}` is not made for this; copy `lambdas/images` and change it"
     if not (templates.source_folder(name, folder) / "handler.py").is_file():
         return (
@@ -577,6 +597,7 @@ RULES: tuple[Rule, ...] = (
     something_to_do,
     removed_steps,
     delivery,
+    direct_uploads,
     some_uploads,
     groups_agree,
     group_names,

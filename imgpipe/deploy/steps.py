@@ -26,7 +26,7 @@ FIRST_POLLERS = 5
 LARGE = "-large"
 DECODING_TIME = 0.6
 """The share of a function's timeout that one image may take."""
-IMAGES, TIDY, WRITER, NOTIFIER = "images", "tidy", "writer", "notifier"
+IMAGES, TIDY, WRITER, NOTIFIER, DIRECT = "images", "tidy", "writer", "notifier", "direct"
 """The Lambda sources that come with imgpipe, each a folder of `lambdas/`."""
 FIRST_SETTINGS = frozenset({"width", "height", "fit", "format", "quality", "background"})
 """Of a variant; always part of its normal form."""
@@ -253,5 +253,5 @@ def sources(spec: Spec) -> tuple[str, ...]:
     """Return the folders of `lambdas/` that this pipeline's functions are built from, sorted."""
     notify = spec.notify
     people = notify.uploaders or any(notice.addresses for _, notice in notify.kinds)
-    house = {WRITER, NOTIFIER} if people else {WRITER}
+    house = {WRITER, *([NOTIFIER] if people else []), *([DIRECT] if spec.uploads.direct else [])}
     return tuple(sorted(house | {group.source for group in groups(spec)}))

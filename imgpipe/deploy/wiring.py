@@ -14,6 +14,7 @@ from imgpipe.deploy.building import (
     DLQ_RETENTION_S,
     Build,
     Work,
+    add_behind_url,
     add_branch,
     add_queue,
     add_topic,
@@ -21,6 +22,7 @@ from imgpipe.deploy.building import (
 from imgpipe.deploy.names import (
     ALARMS,
     COMPLETED,
+    DIRECT,
     DLQ_ENDING,
     NOTICES,
     NOTIFIER,
@@ -31,7 +33,7 @@ from imgpipe.deploy.names import (
 )
 from imgpipe.deploy.triggers import Feed
 from imgpipe.runtime import row
-from imgpipe.runtime.settings import DECODING_SHARE, Lane, Settings
+from imgpipe.runtime.settings import DECODING_SHARE, Direct, Lane, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,9 @@ MESSENGER_MEMORY_MB = 512
 """For the writer and the notifier, which read and write short messages."""
 
 NOTICES_AT_ONCE = 1000
+DIRECT_TIMEOUT_S = 10
+"""Signing takes milliseconds; a cold start, seconds."""
+ALL_IMAGES = ("image/*",)
 LANE_SHARE = 0.75
 """Of a lane's memory, for the work on one image."""
 
@@ -66,6 +71,8 @@ def wire(build: Build) -> None:
     if build.notices:
         _notifier(build)
     _people(build)
+    if build.spec.uploads.direct:
+        _direct(build, build.spec.uploads.direct)
     _notification(build)
 
 
@@ -281,6 +288,34 @@ def _notifier(build: Build) -> None:
             feed=_heard_by_notifier(build),
         ),
     )
+
+
+def _direct(build: Build, declared: model.Direct) -> None:
+    """Add the function that hands out leave to upload one file, behind a URL."""
+    uploads = build.spec.uploads
+    most = min(declared.bytes or uploads.limits.bytes, uploads.limits.bytes)
+    settings = replace(
+        _settings(build, DIRECT),
+        variants_bucket="",
+        direct=Direct(
+            max_bytes=most,
+            types=declared.types or ALL_IMAGES,
+            endings=tuple(filter(None, triggers.spellings(uploads.suffixes))),
+            life_s=declared.expires,
+        ),
+    )
+    work = Work(
+        name=DIRECT,
+        source=steps.DIRECT,
+        settings=settings,
+        statements=(policies.write_uploads(build.bucket_arn("uploads"), uploads.prefix),),
+        running=replace(_messenger(build), timeout_s=DIRECT_TIMEOUT_S),
+        via="function",
+        queue=DIRECT,
+    )
+    # A bucket's rule takes a pattern such as http://localhost:*, a function's URL whole origins only.
+    whole = [origin for origin in uploads.origins if "*" not in origin]
+    add_behind_url(build, work, "NONE" if declared.auth == "none" else "AWS_IAM", whole)
 
 
 def _heard_by_notifier(build: Build) -> Feed:

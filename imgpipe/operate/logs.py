@@ -60,11 +60,17 @@ def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
     """
     found = tuple(
         branch
-        for branch in graph.branches
+        for branch in (*graph.branches, *graph.called)
         if name in (None, branch.name, branch.function) or name in branch.steps
     )
     if not found:
-        known = sorted({word for branch in graph.branches for word in (branch.name, *branch.steps)})
+        known = sorted(
+            {
+                word
+                for branch in (*graph.branches, *graph.called)
+                for word in (branch.name, *branch.steps)
+            }
+        )
         raise UsageError(f"step {name!r}", f"the steps and functions are {', '.join(known)}")
     logged = tuple(branch for branch in found if branch.log_group)
     if not logged:

@@ -100,7 +100,8 @@ def record(
 
 def listed(project: Project, name: str | None = None) -> list[Version]:
     """Return the versions that are known, by function, the newest first. Raises UsageError for an unknown function."""
-    short = {branch.name for branch in project.graph.branches if branch.function}
+    functions = (*project.graph.branches, *project.graph.called)
+    short = {branch.name for branch in functions if branch.function}
     if name is not None and name not in short:
         raise UsageError(f"function {name}", f"the functions are {', '.join(sorted(short))}")
     names = [each for each in ops.names(project, FOLDER) if name in (None, _short_of(each))]
@@ -223,7 +224,11 @@ def _drop_old(project: Project, function: Function, name: str) -> None:
 
 def _short(project: Project, function: Function) -> str:
     return next(
-        (branch.name for branch in project.graph.branches if branch.function == function.name),
+        (
+            branch.name
+            for branch in (*project.graph.branches, *project.graph.called)
+            if branch.function == function.name
+        ),
         function.name,
     )
 

@@ -48,6 +48,16 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Direct:
+    """What may be uploaded over HTTP: how large, which types, whose names end how, and how long leave holds."""
+
+    max_bytes: int = 0
+    types: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    life_s: int = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A function's view of the pipeline.
 
@@ -76,6 +86,7 @@ class Settings:
     matches: dict[str, Rule] = field(default_factory=dict)  # of steps that work on some uploads
     limits: Limits = field(default_factory=Limits)
     lane: Lane = field(default_factory=Lane)
+    direct: Direct = field(default_factory=Direct)
     queue_url: str = ""  # the function's own queue
     backoff_s: int = 10  # the pause before the second attempt
     max_receives: int = 5
@@ -89,6 +100,8 @@ class Settings:
         fields = {name: value for name, value in asdict(self).items() if value not in ("", (), {})}
         if not self.lane.queue_url:
             del fields["lane"]
+        if not self.direct.max_bytes:
+            del fields["direct"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -99,8 +112,14 @@ class Settings:
         parts = {
             "limits": Limits(**fields.get("limits", {})),
             "lane": Lane(**fields.get("lane", {})),
+            "direct": _direct(fields.get("direct", {})),
         }
         return cls(**{**fields, **parts})
+
+
+def _direct(fields: dict[str, Any]) -> Direct:
+    lists = {name: tuple(fields.get(name, ())) for name in ("types", "endings")}
+    return Direct(**{**fields, **lists})
 
 
 def from_environment() -> Settings:

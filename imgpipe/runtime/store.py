@@ -103,6 +103,14 @@ class Store(Protocol):
         """
         ...
 
+    def form(
+        self, bucket: str, key: str, content_type: str, max_bytes: int, life_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return where to post one object of this key and type, not empty and not larger, and the fields to
+        send before it.
+        """
+        ...
+
     def publish(
         self,
         topic_arn: str,
@@ -259,15 +267,36 @@ class AwsStore:
         return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
     def link(self, bucket: str, key: str, life_s: int) -> str:
+        url: str = self._signer().generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=life_s
+        )
+        return url
+
+    def form(
+        self, bucket: str, key: str, content_type: str, max_bytes: int, life_s: int
+    ) -> tuple[str, dict[str, str]]:
+        # The status also asks S3 for an answer that names the object: its key and its ETag.
+        fixed = {"Content-Type": content_type, "success_action_status": "201"}
+        made = self._signer().generate_presigned_post(
+            bucket,
+            key,
+            Fields=dict(fixed),
+            Conditions=[
+                *({name: value} for name, value in fixed.items()),
+                ["content-length-range", 1, max_bytes],
+            ],
+            ExpiresIn=life_s,
+        )
+        return made["url"], made["fields"]
+
+    def _signer(self) -> Any:
+        """Return the client that signs: its addresses carry the Region, and SigV4, which boto3 wouldn't choose."""
         style = "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"
         with self._lock:
             if "signer" not in self._clients:
                 more = {"signature_version": "s3v4", "s3": {"addressing_style": style}}
                 self._clients["signer"] = self._make("s3", **more)
-        url: str = self._clients["signer"].generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=life_s
-        )
-        return url
+            return self._clients["signer"]
 
     def publish(
         self,

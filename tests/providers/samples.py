@@ -88,6 +88,13 @@ PERMISSION = r.Permission(
     principal="sns.amazonaws.com",
     source_arn=PLACE.topic_arn(TOPIC.name),
 )
+FUNCTION_URL = r.FunctionUrl(function=FUNCTION.name, origins=("https://photos.example",))
+OPEN = r.Permission(
+    function=FUNCTION.name,
+    statement_id="open-url",
+    principal="*",
+    action="lambda:InvokeFunctionUrl",
+)
 MAPPING = r.Mapping(queue=QUEUE.name, function=FUNCTION.name, max_concurrency=5)
 SUBSCRIPTION = r.Subscription(topic=TOPIC.name, protocol="sqs", endpoint=QUEUE.name, dlq=DLQ.name)
 NOTIFICATION = r.Notification(
@@ -153,6 +160,7 @@ EVERYTHING: dict[r.Key, r.Resource] = {
         FUNCTION,
         ASYNC_INVOKE,
         PERMISSION,
+        FUNCTION_URL,
         MAPPING,
         SUBSCRIPTION,
         EVENT_RULE,
@@ -229,6 +237,15 @@ SAMPLES = [
         ),
     ),
     Sample(PERMISSION, (replace(PERMISSION, source_account="123456789012"),)),
+    Sample(OPEN, (replace(OPEN, action="lambda:InvokeFunction"),)),
+    Sample(
+        FUNCTION_URL,
+        (
+            replace(FUNCTION_URL, auth="NONE"),
+            replace(FUNCTION_URL, origins=()),
+            replace(FUNCTION_URL, origins=("https://photos.example", "https://other.example")),
+        ),
+    ),
     Sample(MAPPING, (replace(MAPPING, batch=5), replace(MAPPING, max_concurrency=9))),
     Sample(
         SUBSCRIPTION,
@@ -281,6 +298,7 @@ def put_up(site: Site, wanted: r.Resource) -> None:
 
 MOTO_KEEPS = (
     replace(NOTIFICATION, eventbridge=True),
+    replace(FUNCTION_URL, origins=()),
     replace(FUNCTION, tmp_mb=1024),
     replace(FUNCTION, architecture="arm64"),
     replace(ASYNC_INVOKE, retries=1, max_age_s=60),

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from imgpipe.errors import MissingError
+from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate.upload import asked, multipart, sources, stale
 from imgpipe.operate.upload.run import run
 from imgpipe.operate.upload.send import MULTIPART_BYTES, Sent
@@ -300,3 +300,12 @@ def test_the_uploaders_address_goes_with_a_file_of_any_size(
             Bucket=project.graph.uploads_bucket, Key=each.key
         )
         assert head["Metadata"] == {"notify": "ann@photos.example"}
+
+
+def test_a_pipeline_without_an_api_says_how_to_have_one(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    found = sources.meant(sources.find([str(path)], "incoming/"))
+    with pytest.raises(UsageError) as caught:
+        list(run(project, found, lambda _: None, via_api=True))
+    assert "direct: {}" in caught.value.hint

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import ids
+from imgpipe.deploy.names import URL_OUTPUT
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
+from imgpipe.deploy.providers.lambda_triggers import granted
+from imgpipe.deploy.providers.lambda_url import cors
 from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE, cors_rule
 from imgpipe.errors import UsageError
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE
@@ -50,7 +53,11 @@ def template(graph: Graph, code_version: str) -> dict[str, Any]:
         "Parameters": _parameters(code_version),
         "Resources": dict(maker.resources()),
         "Outputs": {
-            _camel(name): {"Value": _substituted(value)} for name, value in graph.outputs().items()
+            **{
+                _camel(name): {"Value": _substituted(value)}
+                for name, value in graph.outputs().items()
+            },
+            **maker.addresses(),
         },
     }
 
@@ -93,6 +100,13 @@ class _Maker:
                 name = self._logical[resource.key] + ending
                 entry = {"Type": kind, "Properties": _substituted(properties)}
                 yield name, {**entry, **self._around(resource, ending)}
+
+    def addresses(self) -> dict[str, Any]:
+        """Return as outputs what AWS makes up."""
+        return {
+            _camel(URL_OUTPUT): {"Value": {"Fn::GetAtt": [self._logical[url.key], "FunctionUrl"]}}
+            for url in self._graph.of(r.FunctionUrl)
+        }
 
     def _around(self, resource: r.Resource, ending: str) -> dict[str, Any]:
         """Return what stands beside the properties: what goes first, and what stays when the stack goes."""
@@ -145,7 +159,10 @@ class _Maker:
             case r.AsyncInvoke():
                 yield "", "AWS::Lambda::EventInvokeConfig", self._async_invoke(resource)
             case r.Permission():
-                yield "", "AWS::Lambda::Permission", self._permission(resource)
+                granting = {"FunctionName": resource.function, **granted(resource)}
+                yield "", "AWS::Lambda::Permission", granting
+            case r.FunctionUrl():
+                yield "", "AWS::Lambda::Url", self._url(resource)
             case r.Mapping():
                 yield "", "AWS::Lambda::EventSourceMapping", self._mapping(resource)
             case r.Subscription():
@@ -338,15 +355,9 @@ class _Maker:
             },
         }
 
-    def _permission(self, one: r.Permission) -> Properties:
-        account = {"SourceAccount": one.source_account} if one.source_account else {}
-        return {
-            "FunctionName": one.function,
-            "Action": "lambda:InvokeFunction",
-            "Principal": one.principal,
-            "SourceArn": one.source_arn,
-            **account,
-        }
+    def _url(self, one: r.FunctionUrl) -> Properties:
+        shared = {"Cors": cors(one.origins)} if one.origins else {}
+        return {"TargetFunctionArn": one.function, "AuthType": one.auth, **shared}
 
     def _mapping(self, one: r.Mapping) -> Properties:
         limit = {"ScalingConfig": {"MaximumConcurrency": one.max_concurrency}}

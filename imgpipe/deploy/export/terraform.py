@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import ids
+from imgpipe.deploy.names import URL_OUTPUT
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
+from imgpipe.deploy.providers.lambda_triggers import granted
+from imgpipe.deploy.providers.lambda_url import cors
 from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE, cors_rule
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE
 
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 Arguments = dict[str, Any]
 
 ACCOUNT, REGION = "${var.account}", "${var.region}"
-PROVIDER = "~> 6.0"
+PROVIDER = "~> 6.29"
+"""With `invoked_via_function_url`, which a URL for everybody needs."""
+
 _VARIABLE = re.compile(r"(\$\{var\.(?:account|region|code_bucket|code_version)\})")
 
 
@@ -61,7 +66,10 @@ def document(graph: Graph, code_version: str, existing: Existing | None = None) 
         "provider": {"aws": {"region": graph.place.region}},
         "variable": _variables(graph, code_version),
         "resource": maker.resources(),
-        "output": {name: {"value": _escaped(value)} for name, value in graph.outputs().items()},
+        "output": {
+            **{name: {"value": _escaped(value)} for name, value in graph.outputs().items()},
+            **maker.addresses(),
+        },
     }
     imports = maker.imports()
     return {**made, "import": imports} if imports else made
@@ -152,6 +160,8 @@ class _Maker:
                 yield self._async_invoke(resource)
             case r.Permission():
                 yield self._permission(resource)
+            case r.FunctionUrl():
+                yield self._url(resource)
             case r.Mapping():
                 yield self._mapping(resource)
             case r.Subscription():
@@ -277,16 +287,27 @@ class _Maker:
         return Part("aws_lambda_function_event_invoke_config", arguments, one.function)
 
     def _permission(self, one: r.Permission) -> Part:
-        account = {"source_account": one.source_account} if one.source_account else {}
         arguments = {
             "function_name": one.function,
             "statement_id": one.statement_id,
-            "action": "lambda:InvokeFunction",
-            "principal": one.principal,
-            "source_arn": one.source_arn,
-            **account,
+            **{_GRANTS[name]: value for name, value in granted(one).items()},
         }
         return Part("aws_lambda_permission", arguments, one.key.name)
+
+    def _url(self, one: r.FunctionUrl) -> Part:
+        shared = {_CORS[name]: value for name, value in cors(one.origins).items()}
+        arguments = {
+            "function_name": one.function,
+            "authorization_type": one.auth,
+            **({"cors": shared} if shared else {}),
+        }
+        return Part("aws_lambda_function_url", arguments, one.function)
+
+    def addresses(self) -> dict[str, Any]:
+        """Return as outputs what AWS makes up."""
+        urls = self._graph.of(r.FunctionUrl)
+        found = [address for url in urls for address in self._addresses(url.key)]
+        return {URL_OUTPUT: {"value": f"${{{found[0]}.function_url}}"}} if found else {}
 
     def _mapping(self, one: r.Mapping) -> Part:
         limit = {"scaling_config": {"maximum_concurrency": one.max_concurrency}}
@@ -369,6 +390,20 @@ class _Maker:
         return Part("aws_cloudwatch_metric_alarm", self._tagged(arguments), one.name)
 
 
+_GRANTS: Mapping[str, str] = {
+    "Action": "action",
+    "Principal": "principal",
+    "SourceArn": "source_arn",
+    "SourceAccount": "source_account",
+    "FunctionUrlAuthType": "function_url_auth_type",
+    "InvokedViaFunctionUrl": "invoked_via_function_url",
+}
+_CORS: Mapping[str, str] = {
+    "AllowOrigins": "allow_origins",
+    "AllowMethods": "allow_methods",
+    "AllowHeaders": "allow_headers",
+    "MaxAge": "max_age",
+}
 _DESTINATIONS: Mapping[str, tuple[str, str]] = {
     "topic": ("topic", "topic_arn"),
     "queue": ("queue", "queue_arn"),

@@ -19,6 +19,7 @@ from imgpipe.deploy.providers import (
     iam,
     lambda_function,
     lambda_triggers,
+    lambda_url,
     logs,
     s3,
     s3_notification,
@@ -75,6 +76,8 @@ def provider(site: Site, kind: Kind) -> Provider[Any]:  # noqa: C901, PLR0912 - 
             made = lambda_triggers.AsyncInvokes(site)
         case "permission":
             made = lambda_triggers.Permissions(site)
+        case "function_url":
+            made = lambda_url.Urls(site)
         case "mapping":
             made = lambda_triggers.Mappings(site)
         case "alarm":

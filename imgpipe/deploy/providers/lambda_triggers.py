@@ -28,7 +28,8 @@ class Permissions:
             return
         for statement in json.loads(answer["Policy"]).get("Statement", ()):
             made = _permission(anchor, statement)
-            if made.key in declared or self._site.names(last(made.source_arn)):
+            ours = made.statement_id in r.URL_STATEMENTS or self._site.names(last(made.source_arn))
+            if made.key in declared or ours:
                 yield made
 
     def create(self, wanted: r.Permission) -> None:
@@ -51,15 +52,21 @@ class Permissions:
         )
 
     def _add(self, wanted: r.Permission) -> None:
-        account = {"SourceAccount": wanted.source_account} if wanted.source_account else {}
         self._lambda.add_permission(
-            FunctionName=wanted.function,
-            StatementId=wanted.statement_id,
-            Action="lambda:InvokeFunction",
-            Principal=wanted.principal,
-            SourceArn=wanted.source_arn,
-            **account,
+            FunctionName=wanted.function, StatementId=wanted.statement_id, **granted(wanted)
         )
+
+
+def granted(wanted: r.Permission) -> dict[str, Any]:
+    """Return what is allowed, to whom and when, in the words that Lambda and CloudFormation share."""
+    made: dict[str, Any] = {"Action": wanted.action, "Principal": wanted.principal}
+    if wanted.source_account:
+        made["SourceAccount"] = wanted.source_account
+    if wanted.source_arn:
+        return {**made, "SourceArn": wanted.source_arn}
+    if wanted.action == "lambda:InvokeFunctionUrl":
+        return {**made, "FunctionUrlAuthType": "NONE"}
+    return {**made, "InvokedViaFunctionUrl": True}
 
 
 class AsyncInvokes:
@@ -206,6 +213,7 @@ def _permission(function: str, statement: dict[str, Any]) -> r.Permission:
         principal=principal.get("Service", "") if isinstance(principal, dict) else principal,
         source_arn=tests.get("aws:sourcearn", ""),
         source_account=tests.get("aws:sourceaccount"),
+        action=statement.get("Action", "lambda:InvokeFunction"),
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgpipe.operate.project import Project
+    from imgpipe.operate.upload.direct import Api
 
 WORKERS = 8
 _HOPELESS = (CredentialsError, DeniedError, FullDiskError, UnreachableError)
@@ -53,22 +54,35 @@ def refuse_if_unheard(project: Project) -> None:
         )
 
 
+def _api(project: Project) -> Api:
+    from imgpipe.operate.upload.direct import Api
+
+    return Api(project)
+
+
 def run(
-    project: Project, found: Iterable[Source | NotSent], progress: Progress, workers: int = WORKERS
+    project: Project,
+    found: Iterable[Source | NotSent],
+    progress: Progress,
+    workers: int = WORKERS,
+    *,
+    via_api: bool = False,
 ) -> Iterator[Sent | NotSent]:
-    """Send what `sources.find` found; yield an outcome for each, in the order they end.
+    """Send what `sources.find` found, to S3 or over the pipeline's own API; yield an outcome for each, in the
+    order they end.
 
     Raises CloudError as soon as no file could be sent any more.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     s3, bucket = project.cloud.client("s3"), project.graph.uploads_bucket
+    api = _api(project) if via_api else None
 
     def one(item: Source | NotSent) -> Sent | NotSent:
         if isinstance(item, NotSent):
             return item
         try:
-            return send(s3, bucket, item, progress)
+            return api.send(item, progress) if api else send(s3, bucket, item, progress)
         except (BotoCoreError, ClientError) as error:
             known = explain(error, f"uploading {item.path}")
             if isinstance(known, _HOPELESS) or error_code(error) == "NoSuchBucket":

@@ -75,12 +75,7 @@ def send(s3: Any, bucket: str, source: Source, progress: Progress) -> Sent | Not
                 return multipart.send(s3, bucket, source, file.fileno(), progress)
             return _put(s3, bucket, source, file.fileno(), progress)
     except ChangedWhileReadError:
-        return NotSent(
-            source.path,
-            source.key,
-            "changed",
-            "it changed while it was being read: upload it again",
-        )
+        return changed(source)
     except DamagedError as error:
         return NotSent(source.path, source.key, "damaged", str(error))
     except OSError as error:
@@ -116,6 +111,11 @@ def _put(
     return Sent(
         source.path, source.key, answer.get("VersionId"), answer["ETag"].strip('"'), len(data)
     )
+
+
+def changed(source: Source) -> NotSent:
+    why = "it changed while it was being read: upload it again"
+    return NotSent(source.path, source.key, "changed", why)
 
 
 def metadata(source: Source) -> dict[str, str]:

@@ -43,6 +43,7 @@ TYPES = (
     "lambda_function",
     "lambda_function_event_invoke_config",
     "lambda_permission",
+    "lambda_function_url",
     "lambda_event_source_mapping",
     "cloudwatch_event_rule",
     "cloudwatch_event_target",

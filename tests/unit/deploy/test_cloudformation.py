@@ -70,12 +70,22 @@ SUFFIXES = (
 )
 
 
+OPEN = f"""{SMALLEST}
+uploads: {{direct: {{auth: none}}, origins: ["https://photos.studio.photo"]}}
+{PROD}"""
+
+
 def pipelines() -> Iterator[tuple[str, Graph]]:
     for known in templates.every():
         yield known.name, template(known.name)
     yield "straight to a queue", delivered("queue", "queue")
     yield "straight to a function", delivered("function", "function")
     yield "by EventBridge", delivered("eventbridge", "queue")
+    yield (
+        "direct uploads",
+        symbolic(declare(f"{SMALLEST}uploads: {{direct: {{}}}}\n{PROD}", "prod")),
+    )
+    yield "open to pages", symbolic(declare(OPEN, "prod"))
     yield "suffixes, queue and text messages", symbolic(declare(SUFFIXES, "prod"))
 
 

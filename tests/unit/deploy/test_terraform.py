@@ -19,7 +19,7 @@ from imgpipe.deploy import resources as r
 from imgpipe.deploy.export import terraform
 from imgpipe.deploy.graph import Graph
 from tests.providers.samples import EVERYTHING, SAMPLES
-from tests.unit.deploy.declared import studio
+from tests.unit.deploy.declared import SMALLEST, build, declare, studio
 
 KNOWN = json.loads((Path(__file__).parent / "terraform_arguments.json").read_text())["resources"]
 META = {"depends_on", "lifecycle"}
@@ -65,6 +65,15 @@ def of(document: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("name", [each.name for each in templates.every()])
 def test_the_provider_knows_every_type_and_argument(name: str) -> None:
     assert of(terraform.document(symbolic(name), "v1")) == []
+
+
+def test_direct_uploads_are_known_and_their_address_is_put_out() -> None:
+    declared = declare(f"{SMALLEST}uploads: {{direct: {{}}}}\n")
+    document = terraform.document(build(declared), "v1")
+    assert of(document) == []
+    [name] = document["resource"]["aws_lambda_function_url"]
+    address = f"${{aws_lambda_function_url.{name}.function_url}}"
+    assert document["output"]["direct_upload_url"] == {"value": address}
 
 
 def test_every_kind_of_resource_is_checked_and_a_mistake_would_be_found() -> None:
