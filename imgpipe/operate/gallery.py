@@ -43,9 +43,9 @@ class Search:
     until: datetime | None = None
 
     @property
-    def plain(self) -> bool:
-        """Whether all images are shown."""
-        return self == Search()
+    def chooses(self) -> bool:
+        """Whether it chooses by what no index holds."""
+        return bool(self.name or self.camera or self.colour or self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,8 @@ def page(project: Project, search: Search, cursor: str | None, size: int) -> Pag
     """Return the page after `cursor`, the first one for None. Raises UsageError for a broken cursor."""
     after, shown = _read(cursor) if cursor else (None, frozenset[str]())
     until = from_iso(after) if after else search.until
-    found = rows.by_status(
-        project, search.statuses, since=search.since, until=until, page_size=size
-    )
+    few = None if search.chooses else size  # who must read many anyway reads them 1 MB at a time
+    found = rows.by_status(project, search.statuses, since=search.since, until=until, page_size=few)
     fresh = (row for row in found if not (row["uploaded_at"] == after and row["key"] in shown))
     return _fill(project.graph.prefix, search, fresh, size, cursor)
 

@@ -17,6 +17,10 @@ from imgpipe.deploy.sketch import sketch
 from imgpipe.errors import MissingError
 from imgpipe.local import mailbox
 from imgpipe.operate import images, rows, status
+from imgpipe.operate.backfill import send as reprocessing
+from imgpipe.operate.backfill.choose import Asked
+from imgpipe.operate.backfill.stale import RATE
+from imgpipe.operate.backfill.work import Task
 from imgpipe.operate.dlq import by_group
 from imgpipe.operate.dlq.route import NoWay
 from imgpipe.operate.erase import run as erasing
@@ -53,6 +57,8 @@ class Desk:
             Route("/desk/mail", self.mail),
             Route("/desk/ask", self.ask),
             Route("/desk/act", self.act, methods=["POST"]),
+            Route("/reprocess", self.ask_reprocess),
+            Route("/reprocess", self.reprocess, methods=["POST"]),
             Route("/erase", self.ask_erase),
             Route("/erase", self.erase, methods=["POST"]),
             Route("/compare", self.compare),
@@ -157,6 +163,24 @@ class Desk:
         chosen: by_group.Act = what
         return chosen
 
+    def ask_reprocess(self, request: Request) -> Response:
+        """Show what making an image's outputs again would be, before it is done."""
+        key = request.query_params.get("key", "")
+        choice = reprocessing.count(self._project, _again(key))
+        if not choice.within.images:
+            raise MissingError(f"image {key}", "there is nothing to make again")
+        name = images.short(self._project.graph.prefix, key)
+        return self._part("reprocess_ask.html", key=key, name=name, within=choice.within)
+
+    def reprocess(self, request: Request) -> Response:
+        key = request.query_params.get("key", "")
+        _, run = reprocessing.freeze(self._project, _again(key), RATE)
+        if run.images:
+            for _ in reprocessing.send(self._project, run, reprocessing.Pace(RATE)):
+                pass
+            self._console.hub.expect(key)
+        return self._part("desk_done.html", moved=run.images, total=run.images or 1, reasons=[])
+
     def ask_erase(self, request: Request) -> Response:
         """Show what there is of an image, before it is erased."""
         found = erasing.find(self._project, request.query_params.get("key", ""))
@@ -185,6 +209,11 @@ class Desk:
 
     def _part(self, template: str, /, **values: Any) -> Response:
         return HTMLResponse(self._console.render(template, now=datetime.now(UTC), **values))
+
+
+def _again(key: str) -> Asked:
+    """Return the wish for one image: the first whose key begins so is that one itself."""
+    return Asked(task=Task(command="reprocess"), below=key, images=1, again=True)
 
 
 def _told(outcomes: list[Outcome]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ BEFORE_MOST_BYTES = 40_000_000
 """An original above this isn't fetched for the slider."""
 SANDBOX = "default-src 'none'; sandbox"
 CHUNK_BYTES = 256 * 1024
+COUNTED_PAGES = 3
+"""Pages of the index a status and shard: about 5,000 rows; then `+`."""
 
 
 def search_of(query: Mapping[str, str]) -> gallery.Search:
@@ -90,7 +92,9 @@ class Gallery:
 
     def counts(self, _request: Request) -> Response:
         """How many images have each status; `+` where counting stopped."""
-        counted = {name: rows.count(self._console.project, name, 1) for name in gallery.SHOWN}
+        counted = {
+            name: rows.count(self._console.project, name, COUNTED_PAGES) for name in gallery.SHOWN
+        }
         words = {name: f"{n:,}{'' if whole else '+'}" for name, (n, whole) in counted.items()}
         total = sum(number for number, _ in counted.values())
         whole = all(complete for _, complete in counted.values())
@@ -144,7 +148,7 @@ class Gallery:
             "tags": [str(tag.get("name", "")) for tag in row["facts"].get("tags") or ()],
             "place": show.place(row),
             "original_size": show.size(row.get("size")),
-            "steps": sorted(row["steps"].items()),
+            "faults": show.faults(row),
         }
 
     def _before(self, row: Row) -> str:

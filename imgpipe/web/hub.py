@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.rows import Row
 
 BUSY_S, IDLE_S, TROUBLED_S = 0.6, 2.0, 4.0
+SHARE = 2.0
 PULSE_EVERY_S = 2.0
 BEHIND = 500
 """Events that a browser may be behind."""
@@ -70,7 +71,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         pulsed = 0.0
         while self._queues and not self._ending:
-            pause = IDLE_S
+            pause, began = IDLE_S, loop.time()
             try:
                 while self._expected:
                     self._live.expect(self._expected.pop())
@@ -86,6 +87,8 @@ class Hub:
             except ImgpipeError as error:
                 self._send("trouble", {"what": error.what, "why": error.why, "hint": error.hint})
                 pause = TROUBLED_S
+            # A slow answer is a sign of load: we take a part of it at most.
+            pause = max(pause, SHARE * (loop.time() - began))
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)

@@ -102,6 +102,16 @@ def _progress(row: Row) -> str:
     return f"{ended} of its steps done" if ended else "Queued"
 
 
+def faults(row: Row) -> list[tuple[str, list[str]]]:
+    """Return what was said of each failure, with the steps that said so."""
+    said: dict[str, list[str]] = {}
+    for name, step in sorted(row["steps"].items()):
+        error = step.get("error") or {}
+        if what := error.get("message") or error.get("reason") or error.get("class"):
+            said.setdefault(str(what), []).append(name)
+    return list(said.items())
+
+
 def facts(row: Row) -> Iterator[tuple[str, str]]:
     """Yield what is known of the picture, label by label."""
     known = row["facts"]

@@ -20,6 +20,7 @@ export async function post(url, data) {
 export async function said(answer) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const words = ["[data-what]", "[data-why]"].map((it) => $(it, page)?.textContent).filter(Boolean);
+  said.hint = $("[data-hint]", page)?.textContent ?? "";
   return words.join(": ") || page.body.textContent.trim() || `It answered ${answer.status}.`;
 }
 

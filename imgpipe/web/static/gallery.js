@@ -22,6 +22,7 @@ let turn = 0;
 async function fill(section) {
   const mine = turn;
   section.dataset.state = "loading";
+  $("#looking").hidden = section === chunks.firstElementChild || Boolean(chunks.querySelector(".tile"));
   try {
     const answer = await fetch(section.dataset.url, { headers: OWN });
     if (!answer.ok) throw new Error(await said(answer));
@@ -49,7 +50,8 @@ function next(section, answer) {
   section.dataset.next = "known";
   if (url) add(url);
   else $("#end").hidden = first && chunks.querySelectorAll(".tile").length < 12;
-  if (!url && !chunks.querySelector(".tile") && chunks.childElementCount === 1) nothing();
+  if (!url) $("#looking").hidden = true;
+  if (!url && !chunks.querySelector(".tile, [data-state=away]")) nothing();
 }
 const watch = chunks && new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -79,11 +81,12 @@ function broken(error) {
   chunks.hidden = true;
   $("#broken").hidden = false;
   $("#broken [data-why]").textContent = error.message;
+  $("#broken [data-hint]").textContent = said.hint ?? "";
 }
 export function reload(url = chunks.dataset.first) {
   turn += 1;
   chunks.dataset.first = url;
-  for (const id of ["empty", "nothing", "broken", "end"]) $(`#${id}`).hidden = true;
+  for (const id of ["empty", "nothing", "broken", "end", "looking"]) $(`#${id}`).hidden = true;
   chunks.hidden = false;
   chunks.setAttribute("aria-busy", "true");
   watch.disconnect();

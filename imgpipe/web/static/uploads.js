@@ -19,7 +19,14 @@ uppy.use(AwsS3, {
   generateObjectKey: (file) => file.meta.relativePath || file.name,
   signRequest: signed,
 });
-uppy.use(GoldenRetriever, { serviceWorker: false });
+// What was on its way when the page was closed goes on; of a large file, after the parts that S3 has.
+uppy.use(GoldenRetriever, { serviceWorker: false, indexedDB: { maxFileSize: 2e9, maxTotalSize: 4e9 } });
+uppy.on("restored", () => {
+  const files = uppy.getFiles();
+  if (!files.length) return;
+  for (const file of files) if (file.isGhost) uppy.removeFile(file.id); else begin(file);
+  uppy.emit("restore-confirmed");
+});
 
 // A tile for each file, as long as they fit; beyond that they are counted.
 const tiles = new Map();
@@ -50,11 +57,12 @@ function again(id) {
   if (tile) { delete tile.dataset.failed; tile.classList.remove("failed"); $("progress", tile).hidden = false; say(tile, "Waiting", CANCEL, "Cancel"); }
   uppy.retryUpload(id);
 }
-uppy.on("file-added", (file) => {
+function begin(file) {
   sum.all += 1;
   if (tiles.size < MOST_FRESH) { const tile = tileFor(file); tiles.set(file.id, tile); front(tile); }
   total();
-});
+}
+uppy.on("file-added", begin);
 uppy.on("upload-progress", (file, { bytesUploaded, bytesTotal }) => {
   const tile = tiles.get(file?.id);
   if (tile) { $("progress", tile).value = bytesTotal ? bytesUploaded / bytesTotal : 0; $("[data-word]", tile).textContent = "Uploading"; }
