@@ -247,6 +247,9 @@ def test_the_projects_own_handler_is_what_runs(run: Run, project: Path) -> None:
     _, said = run("process", "good.png", "--json")
     (end,) = json.loads(said)
     assert (end["status"], end["reason"]) == ("failed", "ZeroDivisionError")
+    assert end["why"] == "the project's own handler raised ZeroDivisionError: division by zero"
+    last = len(handler.read_text().splitlines())
+    assert end["message"] == f"lambdas/images/handler.py, line {last}"
 
 
 @pytest.mark.parametrize("isolate", [True, False])
@@ -294,6 +297,27 @@ def test_a_small_picture_has_pixels_rather_than_no_megapixels(run: Run, project:
     (project / "small.png").write_bytes(encoded(corners(40, 30), "PNG"))
     said = run("process", "small.png")[1]
     assert "40 x 30 · 1,200 pixels · png" in said
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_an_own_filter_that_raises_is_named_with_its_line(
+    run: Run, project: Path, isolate: str
+) -> None:
+    own = project / "lambdas" / "images" / "filters"
+    own.mkdir()
+    (own / "too_much.py").write_text(
+        "def too_much(im, value):\n    return im if im.width < 90 else _broken(im)\n\n\n"
+        "def _broken(im):\n    return im.mode / 2\n"
+    )
+    (project / "pipeline.yaml").write_text(
+        "version: 1\nname: art\nsteps:\n  art:\n    via: queue\n    filters: [too-much]\n"
+        "    variants: {art: {width: 100}}\n"
+    )
+    _, said = run("process", "good.png", "--json", isolate)
+    (end,) = json.loads(said)
+    assert (end["status"], end["reason"]) == ("failed", "TypeError")
+    assert end["why"].startswith("the filter too-much raised TypeError: unsupported operand")
+    assert end["message"] == "filter too-much: lambdas/images/filters/too_much.py, line 6"
 
 
 @pytest.mark.parametrize("text", ["raise ValueError('no')", "import nowhere", "def f(:"])

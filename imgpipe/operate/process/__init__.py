@@ -3,6 +3,7 @@ way to time them.
 
     functions   which functions there are, and the very code that they run
     files       what a person named -> files, and a name of its own for each one's variants
+    blame       whose line of code raised
     work        one file through all functions
     many        file after file, on one processor or on several, in bounded memory
 

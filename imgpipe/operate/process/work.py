@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgpipe.operate.process import blame
 from imgpipe.operate.process.files import File, NoFile
 from imgpipe.operate.process.functions import Function, load_make
 from imgpipe.runtime import naming
@@ -38,7 +39,8 @@ class Processed:
 
     `ms` is the work alone: no reading, no writing, but also what was done until a file was refused;
     `functions` says how it is shared. `reason` is one of the closed list of rejections, or the
-    exception's name, `why` says it in words and `message` what was found.
+    exception's name, `why` says it in words and `message` what was found, or where in the project's
+    own code.
     """
 
     file: str
@@ -117,6 +119,16 @@ def _failed(path: str, error: Exception, size: int, reason: str = "") -> Process
     )
 
 
+def _blamed(failed: Processed, error: Exception, function: Function) -> Processed:
+    """Return `failed` with the place in the project's own code, where it was that code that raised."""
+    found = blame.place(error, function)
+    if found is None:
+        return failed
+    who = f"the filter {found.filter}" if found.filter else "the project's own handler"
+    told = f"{failed.reason}: {failed.why}" if failed.why else failed.reason
+    return replace(failed, why=f"{who} raised {told}", message=str(found))
+
+
 def _worked(
     file: File, data: bytes, task: Task, makes: Sequence[tuple[Function, Make]]
 ) -> Processed:
@@ -131,7 +143,7 @@ def _worked(
     except MemoryError:
         return refused(file.path, Rejected(Reason.MEMORY_LIMIT), len(data), times)
     except Exception as error:  # noqa: BLE001 - a handler of the user's own may raise anything
-        failed = _failed(file.path, error, len(data))
+        failed = _blamed(_failed(file.path, error, len(data)), error, function)
         return replace(failed, ms=_sum(times), functions=times)
     facts = {name: fact for each in made.values() for name, fact in each.facts.items()}
     return Processed(
