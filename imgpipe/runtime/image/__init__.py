@@ -3,6 +3,7 @@ clock.
 
     formats     what is it, by content? which decoder does it take?
     opening     how large is it, within the limits?   no pixel is decoded
+    kinds       what no decoder here reads, though its container is known: raw files, rare TIFFs
     inflating   a PNG's pixels unpacked, quicker than by zlib
     decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright
     colour      profiles, alpha, depths: whatever a file stores becomes sRGB

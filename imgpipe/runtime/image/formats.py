@@ -10,6 +10,7 @@ import importlib
 import re
 
 from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.image.kinds import RAW, is_raw
 
 PLUGINS = {
     "JPEG": "PIL.JpegImagePlugin",
@@ -67,6 +68,8 @@ def _no_format(data: bytes) -> Rejected:
         return Rejected(Reason.TRUNCATED_IMAGE, f"there are only its first {len(data)} bytes")
     if data.startswith(b"\x89PNG"):  # the bytes after it are there to tell (ISO/IEC 15948)
         return Rejected(Reason.CORRUPT_IMAGE, "it is a PNG that was sent as if it were text")
+    if is_raw(data):
+        return Rejected(Reason.UNSUPPORTED_FORMAT, RAW)
     return Rejected(Reason.UNSUPPORTED_FORMAT, f"it is none of {READ}")
 
 

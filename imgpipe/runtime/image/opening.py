@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected
-from imgpipe.runtime.image import counting
+from imgpipe.runtime.image import counting, kinds
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 from imgpipe.runtime.image.structure import declared_size
 
@@ -77,6 +77,8 @@ def open_image(data: bytes, limits: Limits) -> Opened:
     name = sniff(data)
     if name == "WEBP":
         _check_canvas(declared_size(data), limits)
+    if name == "TIFF" and kinds.is_raw(data):
+        raise Rejected(Reason.UNSUPPORTED_FORMAT, kinds.RAW)
     load_plugin(name)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with refusals(len(data)):

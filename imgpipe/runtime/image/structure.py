@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 
 from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.image import kinds
 
 _PNG_HEADER_END = 33
 _WEBP_HEADER_END = 30
@@ -27,7 +28,8 @@ def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
         return Rejected(Reason.TOO_MANY_PIXELS, f"it declares {pixels} pixels")
     if is_cut_short(data):
         return Rejected(Reason.TRUNCATED_IMAGE, refusal.message)
-    return refusal
+    kind = kinds.unread(data)
+    return Rejected(Reason.UNSUPPORTED_FORMAT, f"{kind}, which we can't read") if kind else refusal
 
 
 def is_cut_short(data: bytes) -> bool:
