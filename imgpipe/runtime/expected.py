@@ -6,7 +6,7 @@ deployed with in one item of its table, each with the time from which it held, a
 time. It is deployed after everything listens (`waits_for` in the graph), so the time is never too early. A step that
 is gone, or works on other keys by now, is expected of nobody: its messages went with its queue.
 
-One small read a batch; a write when a new list is seen for the first time.
+One small read in a writer's life; a write when a new list is seen for the first time.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imgpipe.runtime.row import Row
 
 WRITE_ATTEMPTS = 8
+_KNOWN: dict[str, expected.Lists] = {}
 _NEEDED = {
     "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "sequencer"),
     "removed": ("key", "at", "sequencer"),
@@ -41,6 +42,7 @@ def run(
     settings: Settings | None = None,
 ) -> batch.Response:
     """Serve one invocation: write what its messages say, key by key."""
+    lists_of = _lists if store else _remembered
     store, settings = store or shared(), settings or from_environment()
     request_id = str(getattr(context, "aws_request_id", ""))
     heard = events.messages(event, request_id)
@@ -59,7 +61,7 @@ def run(
     for key, group in groups.items():
         try:
             told = [result for _, result in group]
-            known = known or _lists(told, store, settings)
+            known = known or lists_of(told, store, settings)
             write(key, [complete(result, known, settings) for result in told], store, settings)
         except Exception as error:  # noqa: BLE001 - one image's trouble must not keep the others from their rows
             failed.update({message.id: error for message, _ in group})
@@ -85,6 +87,16 @@ def read(message: Message) -> dict[str, Any]:
 def _lists(heard: Sequence[dict[str, Any]], store: Store, settings: Settings) -> expected.Lists:
     """Return the lists of what is expected if some result needs them."""
     return expected.lists(store, settings) if any(_open(result) for result in heard) else []
+
+
+def _remembered(
+    heard: Sequence[dict[str, Any]], store: Store, settings: Settings
+) -> expected.Lists:
+    """Return the same, read once in a process's life: only a deployment changes them, and it begins new processes."""
+    key = settings.dumps()
+    if key not in _KNOWN and (found := _lists(heard, store, settings)):
+        _KNOWN[key] = found
+    return _KNOWN.get(key, [])
 
 
 def _open(result: dict[str, Any]) -> bool:

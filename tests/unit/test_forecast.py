@@ -84,7 +84,9 @@ def test_what_an_image_asks_for_is_what_the_code_asks_for(studio: Topology) -> N
         results = [message.body for message in store.queues.pop(worker.settings.results_queue_url)]
         wrote = run(studio.writer, store, queued(results))
         told = asked["writer"]
-        assert wrote["get_item"] == told.table_reads + told.list_reads
+        assert (
+            wrote["get_item"] == told.table_reads + 1
+        )  # what is expected is read once in a writer's life
         assert wrote["put_item"] == told.table_writes
     published = [json.loads(each.message) for each in store.published]
     assert len(published) == pytest.approx(asked["writer"].publishes * asked["writer"].messages)

@@ -120,9 +120,7 @@ def _requests(
     )
     written = (writes - claims) * _units(rows, 1000) * (1 + topology.indexes) + claims
     yield Part("DynamoDB: writing", written, "write units", price.dynamodb_write)
-    lists = sum(load.list_reads * load.messages / min(fill, load.worker.batch) for load in asked)
-    read = reads * _units(rows, 4000) + lists
-    yield Part("DynamoDB: reading", read, "read units", price.dynamodb_read)
+    yield Part("DynamoDB: reading", reads * _units(rows, 4000), "read units", price.dynamodb_read)
     logged = sum(
         load.messages
         * (load.log_lines * work.LOG_BYTES_PER_LINE + work.LOG_BYTES_PER_INVOCATION / fill)

@@ -1,8 +1,8 @@
 """What one good image asks of each part of a pipeline: requests, milliseconds, bytes.
 
 The counts follow the code: a function opens an upload with one GetObject, stores each variant with one PutObject, and
-sends the results of all its steps in one request; the writer reads what is expected once an invocation, and reads and
-writes a row once for each function that reported; a notice is claimed, published and marked as sent.
+sends the results of all its steps in one request; the writer reads and writes a row once for each function that
+reported; a notice is claimed, published and marked as sent.
 `tests/unit/test_forecast.py` counts them on a real run.
 """
 
@@ -55,7 +55,6 @@ class Load:
     sends: float = 0  # SQS requests that it makes
     publishes: float = 0
     table_reads: float = 0
-    list_reads: float = 0  # for an invocation, not for each message
     table_writes: float = 0
     log_lines: float = 0
 
@@ -154,7 +153,6 @@ def _writer(worker: Worker, reports: int, timings: Timings) -> Load:
         wait_ms=2 * timings.table_wait_ms,
         publishes=1 / max(1, reports),
         table_reads=1,
-        list_reads=1,
         table_writes=1,
         log_lines=1,
     )

@@ -101,3 +101,15 @@ def test_an_upload_in_flight_while_a_step_is_added_is_done_without_it() -> None:
         settings=replace(SETTINGS, expected=("sizes", "new")),
     )
     assert row.from_item(store.items[TABLE, KEY, row.SK_IMAGE])["status"] == "done"
+
+
+def test_a_writer_reads_what_is_expected_once_in_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, told = FakeStore(), replace(SETTINGS, expected=("sizes",))
+    monkeypatch.setattr(writer, "_KNOWN", {})
+    heard: list[dict[str, Any]] = [{"kind": "step", "key": KEY}]
+    first = writer._remembered(heard, store, told)
+    assert writer._remembered(heard, store, told) == first != []
+    assert store.calls.count("get_item") == 1
+    assert (
+        writer._remembered([{"kind": "removed"}], store, replace(told, expected=("other",))) == []
+    )
