@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,6 @@ as `10/h`. What you leave out has the default below.
 
 An environment may lay any of `uploads`, `steps`, `notify`, `lambda`, `table` and `alarms` over the pipeline's own,
 setting by setting; `null` takes a thing away.
-
-Filters, in a step's `filters`: `autocontrast`, `sharpen`, `saturation`, `brightness`, `contrast`, `gamma`, `greyscale`,
-`sepia`, `blur`, `tint`, each alone or with a value (`{sharpen: 1.2}`, `{tint: "#c83c32"}`).
 """
 
 
@@ -96,9 +94,20 @@ def settings() -> str:
     from imgpipe.deploy import schema as pipeline_schema
 
     document = pipeline_schema.document()
-    parts = [INTRODUCTION, _section("at the top", document)]
+    parts = [INTRODUCTION, _filters(), _section("at the top", document)]
     parts += [_section(title, document["$defs"][name]) for name, title in SECTIONS.items()]
     return "\n".join(parts)
+
+
+def _filters() -> str:
+    from imgpipe.runtime.image.filters import FILTERS
+
+    names = ", ".join(f"`{name}`" for name in sorted(FILTERS))
+    text = f"Filters, in a step's `filters`: {names}, each alone or with a value (`{{sharpen:\x001.2}}`, "
+    text += '`{tint:\0"#c83c32"}`), and those of your own: '
+    text += "[image-core.md](image-core.md#filters) says what each does."
+    filled = textwrap.fill(text, 120, break_on_hyphens=False)
+    return filled.replace("\0", " ") + "\n"
 
 
 def _section(title: str, described: dict[str, Any]) -> str:
@@ -127,7 +136,22 @@ def _cell(text: str) -> str:
 
 def _default(setting: dict[str, Any]) -> str:
     value = setting.get("default")
-    return "" if value is None else f"`{json.dumps(value)}`"
+    return "" if value is None else f"`{_with_unit(value, setting) or json.dumps(value)}`"
+
+
+def _with_unit(value: Any, setting: dict[str, Any]) -> str:
+    """Return a quantity as people write it, `10s`; nothing for what has no unit."""
+    from imgpipe.deploy import units
+
+    if f"{value}d" in setting.get("enum", ()):
+        return f"{value}d"
+    patterns = [each["pattern"] for each in setting.get("anyOf", ()) if "pattern" in each]
+    for known in (units.SECONDS, units.MEGABYTES, units.BYTES, units.PIXELS):
+        if any(f"({'|'.join(known)})?$" in pattern for pattern in patterns):
+            fits = [unit for unit, size in known.items() if value and value % size == 0]
+            unit = max(fits, key=lambda each: known[each], default=next(iter(known)))
+            return f"{value // known[unit]}{unit}"
+    return ""
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from imgpipe.operate.process import functions, many, work
 from imgpipe.runtime.settings import Limits
 from tests.photos import ROOT
 from tests.pictures import corners, encoded, is_upright, opened
+from tests.unit.image.test_facts import photo
 
 
 @pytest.fixture
@@ -318,6 +319,22 @@ def test_an_own_filter_that_raises_is_named_with_its_line(
     assert (end["status"], end["reason"]) == ("failed", "TypeError")
     assert end["why"].startswith("the filter too-much raised TypeError: unsupported operand")
     assert end["message"] == "filter too-much: lambdas/images/filters/too_much.py, line 6"
+
+
+def test_of_steps_that_tell_one_fact_the_last_by_name_wins_as_in_the_row(
+    run: Run, project: Path
+) -> None:
+    (project / "pipeline.yaml").write_text(
+        "version: 1\nname: art\nsteps:\n"
+        "  b: {via: queue, exif: true, gps: 1}\n"
+        "  c: {via: queue, exif: true, gps: drop}\n"
+        "  a: {via: queue, exif: true, gps: keep}\n"
+    )
+    (project / "there.jpg").write_bytes(photo())
+    _, said = run("process", "there.jpg", "--json")
+    (end,) = json.loads(said)
+    place = end["facts"]["gps"].values()
+    assert list(place) == [round(degrees, 1) for degrees in place]
 
 
 @pytest.mark.parametrize("text", ["raise ValueError('no')", "import nowhere", "def f(:"])

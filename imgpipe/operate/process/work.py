@@ -145,7 +145,10 @@ def _worked(
     except Exception as error:  # noqa: BLE001 - a handler of the user's own may raise anything
         failed = _blamed(_failed(file.path, error, len(data)), error, function)
         return replace(failed, ms=_sum(times), functions=times)
-    facts = {name: fact for each in made.values() for name, fact in each.facts.items()}
+    told = (
+        each.facts for _, each in sorted(made.items())
+    )  # in the row, too, the last by name wins
+    facts = {name: fact for each in told for name, fact in each.items()}
     return Processed(
         file=file.path,
         status="done",
