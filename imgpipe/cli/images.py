@@ -176,6 +176,10 @@ def _dry_run(named: _Named, env: str, file: Path, json: bool) -> None:
                 listing.add({"path": item.path, "key": item.key, "size": item.size})
             else:
                 words.line(view.planned_line(item))
+    if named.via_api:
+        render.err().print(
+            "the API puts each file into a folder of its own there: its keys are new"
+        )
     if not fine:
         raise typer.Exit(errors.FAILED)
 

@@ -61,7 +61,7 @@ def shell(pipeline: Pipeline, script: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def leave(pipeline: Pipeline) -> dict[str, Any]:
     """Leave to upload a JPEG, asked for with curl as the docs have it."""
-    entry = example().partition('curl -sS --fail-with-body "$(jq')[0]
+    entry = example().partition("jq -r")[0]
     done = shell(pipeline, f'{entry}printf "%s" "$form"')
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -78,6 +78,13 @@ def post(leave: dict[str, Any], data: bytes, **changed: str) -> tuple[int, str]:
     fields = {**leave["fields"], **changed, "file": ("photo.jpg", data)}
     answer = urllib3.request("POST", leave["url"], fields=fields, retries=False)
     return answer.status, answer.data.decode()
+
+
+def allowed(url: str, origin: str) -> str:
+    """Return which pages may call the URL, as it answers the browser of a page of `origin`."""
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    answer = urllib3.request("OPTIONS", url, headers=asked, retries=False)
+    return answer.headers.get("Access-Control-Allow-Origin", "")
 
 
 def keys(pipeline: Pipeline) -> set[str]:
@@ -141,12 +148,15 @@ def test_what_the_api_refuses_is_told_file_by_file(pipeline: Pipeline, tmp_path:
 
 @pytest.mark.capability("S4-21")
 def test_an_open_url_needs_no_signature_and_a_form_ends(pipeline: Pipeline) -> None:
-    declare(pipeline, "uploads: {direct: {auth: none, expires: 1s}}")
+    page = "http://localhost:8080"
+    declare(pipeline, f'uploads: {{direct: {{auth: none, expires: 1s}}, origins: ["{page}"]}}')
     try:
         pipeline.run("up", "--yes")
         url = pipeline.run("outputs", "direct_upload_url", "--raw").out.strip()
         status, answer = fetch(url, "POST", b'{"name": "a.jpg", "type": "image/jpeg"}')
         assert status == 201
+        assert allowed(url, page) == page
+        assert allowed(url, "http://localhost:9090") == ""
         leave = json.loads(answer)
 
         def ended() -> bool:
