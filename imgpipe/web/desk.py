@@ -23,6 +23,7 @@ from imgpipe.operate.backfill.stale import RATE
 from imgpipe.operate.backfill.work import Task
 from imgpipe.operate.dlq import by_group
 from imgpipe.operate.dlq.route import NoWay
+from imgpipe.operate.doctor import run as examination
 from imgpipe.operate.erase import run as erasing
 from imgpipe.web import show
 
@@ -54,6 +55,7 @@ class Desk:
             Route("/desk/diagram.css", self.style),
             Route("/desk/state", self.state),
             Route("/desk/letters", self.letters),
+            Route("/desk/doctor", self.doctor),
             Route("/desk/mail", self.mail),
             Route("/desk/ask", self.ask),
             Route("/desk/act", self.act, methods=["POST"]),
@@ -124,6 +126,9 @@ class Desk:
             "pictures": [(key, images.short(prefix, key), tiles.get(key)) for key in some],
             "kind": group.letters[0].kind,
         }
+
+    def doctor(self, _request: Request) -> Response:
+        return self._part("desk_doctor.html", report=examination.project(self._project))
 
     def mail(self, _request: Request) -> Response:
         if self._project.graph.environment != cloud.LOCAL:

@@ -94,5 +94,5 @@ def page(browser: Browser, console: str) -> Iterator[Page]:
 
 
 def _complain(complaints: list[str], said: Any) -> None:
-    if said.type == "error":
+    if said.type == "error" and "ERR_INTERNET_DISCONNECTED" not in said.text:
         complaints.append(said.text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
@@ -55,3 +56,40 @@ def test_what_others_upload_appears_by_itself(page: Page, studio: Pipeline, tmp_
     expect(
         page.locator('#fresh .tile.done[data-key="incoming/from-elsewhere.jpg"]')
     ).to_be_visible()
+
+
+def test_ten_thousand_tiles_scroll_by_and_few_are_held(page: Page) -> None:
+    """The pages are made up here: what is tested is that those far away are let go, and come back."""
+    asked: list[int] = []
+
+    def answer(route: Route) -> None:
+        number = int(parse_qs(urlsplit(route.request.url).query).get("cursor", ["0"])[0])
+        asked.append(number)
+        tile = '<li class="tile done" data-key="k{0}"><a class="frame" href="/image?key=k{0}">{0}</a></li>'
+        tiles = "".join(tile.format(number * 40 + at) for at in range(40))
+        headers = {"x-next": f"/tiles?cursor={number + 1}" if number < 250 else "", "x-count": "40"}
+        route.fulfill(status=200, headers=headers, body=f'<ul class="tiles">{tiles}</ul>')
+
+    page.route("**/tiles?*", answer)
+    page.goto("/")
+    expect(page.locator(".chunk").first.locator(".tile")).to_have_count(40)
+    while max(asked) < 60:
+        before = len(asked)
+        page.mouse.wheel(0, 20_000)
+        page.wait_for_function("n => document.querySelectorAll('.chunk').length > n", arg=before)
+    assert page.locator("#chunks .tile").count() < 600
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator('.tile[data-key="k0"]')).to_be_visible()
+    assert page.locator("#chunks .tile").count() < 600
+
+
+def test_a_console_that_went_away_is_told_of_and_met_again(page: Page) -> None:
+    page.goto("/")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    page.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('pagehide'))")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(page.locator("#offline")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("#offline")).to_be_hidden()
