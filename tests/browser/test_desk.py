@@ -64,6 +64,8 @@ def test_the_pipeline_is_drawn_with_its_queues_depths(page: Page) -> None:
     expect(page.locator("#state")).to_contain_text("functions and workers")
     expect(page.locator("#alarms")).to_contain_text("well")
     expect(page.locator("#mail")).to_contain_text("Subscription Confirmation")
+    page.get_by_role("button", name="Examine").click()
+    expect(page.locator("#doctor")).to_contain_text("imgpipe local mail confirm")
 
 
 @pytest.mark.capability("X13")
