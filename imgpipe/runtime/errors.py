@@ -43,9 +43,9 @@ WORDS: dict[Reason, str] = {
     Reason.TOO_MANY_PIXELS: "the picture has too many pixels",
     Reason.TOO_LARGE: "the file is too large",
     Reason.TOO_MANY_FRAMES: "the animation has too many frames",
-    Reason.TIME_LIMIT: "it takes too long to decode",
-    Reason.MEMORY_LIMIT: "it needs too much memory to decode",
-    Reason.WORKER_CRASH: "decoding it crashed",
+    Reason.TIME_LIMIT: "it takes too long to work on",
+    Reason.MEMORY_LIMIT: "it needs too much memory to work on",
+    Reason.WORKER_CRASH: "working on it crashed",
     Reason.METADATA_TOO_LARGE: "its metadata is too large",
     Reason.OBJECT_GONE: "it was removed before it could be read",
 }

@@ -19,6 +19,10 @@ CODE_HASH_VARIABLE = "IMGPIPE_CODE_HASH"
 MEMORY_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 IMAGE_SHARE = 0.75
 """Of a function's memory. The rest is for the function itself: Python, the SDK, the file on its way."""
+CLOCK_TIMES = 20
+"""How many times its processor time an image may take by the clock, on a machine that is busy; in a
+function, its timeout comes first.
+"""
 DECODING_SHARE = 0.85
 """Of an image's memory. The rest is for Python, the libraries, the file and the variants."""
 
@@ -26,7 +30,9 @@ DECODING_SHARE = 0.85
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What is refused before decoding (file size, width x height, frames, memory that decoding would
-    take), and what ends it: wall-clock seconds and memory of the process that works on one image.
+    take), and what ends it: processor seconds and memory of the process that works on one image.
+
+    `wall_s` is what the function's own time leaves by the clock, where that is known.
     """
 
     max_bytes: int = 200_000_000
@@ -35,7 +41,14 @@ class Limits:
     decode_s: float = 10.0
     max_decoded_bytes: int = 855_638_016
     memory_bytes: int = 1_006_632_960
+    wall_s: float = 0.0
     isolate: bool = True  # work on images in a process of its own
+
+    @property
+    def clock_s(self) -> float:
+        """Seconds after which work that has still processor time left is given up for now."""
+        far_s = self.decode_s * CLOCK_TIMES
+        return min(far_s, self.wall_s) if self.wall_s else far_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +115,8 @@ class Settings:
             del fields["lane"]
         if not self.direct.max_bytes:
             del fields["direct"]
+        if not self.limits.wall_s:
+            del fields["limits"]["wall_s"]
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @classmethod

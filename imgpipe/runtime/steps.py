@@ -221,16 +221,10 @@ class _Worker:
         the picture may be fine, and gets its whole time when it comes back.
         """
         limits, left_s = self.settings.limits, self.time_left_s()
-        if left_s >= limits.decode_s:
-            return self.make(data, self.settings.steps, limits)
         if left_s <= 0:
             raise Transient("the function's time was used up by the images before")
-        try:
-            return self.make(data, self.settings.steps, replace(limits, decode_s=left_s))
-        except Rejected as refusal:
-            if refusal.reason is not Reason.TIME_LIMIT:
-                raise
-            raise Transient(f"the function had {left_s:.1f} s left for it") from refusal
+        known = limits if math.isinf(left_s) else replace(limits, wall_s=left_s)
+        return self.make(data, self.settings.steps, known)
 
     def _store(self, job: Job, made: Mapping[str, Made], started: float) -> list[StepResult]:
         done = []

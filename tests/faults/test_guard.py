@@ -37,6 +37,10 @@ def _hang() -> None:
     time.sleep(600)
 
 
+def _wait() -> None:
+    time.sleep(0.7)
+
+
 def _spin() -> None:
     while True:
         pass
@@ -65,6 +69,7 @@ ACTS: dict[bytes, Callable[[], Any]] = {
     b"exit": lambda: os._exit(3),
     b"killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     b"hang": _hang,
+    b"wait": _wait,
     b"spin": _spin,
     b"hog": _hog,
     b"write": _write_much,
@@ -153,7 +158,6 @@ def test_one_child_works_on_one_image_after_the_other(guarded: Guard) -> None:
         (b"exit", Reason.WORKER_CRASH, "3"),
         (b"killed", Reason.MEMORY_LIMIT, "memory"),
         (b"hog", Reason.MEMORY_LIMIT, "memory"),
-        (b"hang", Reason.TIME_LIMIT, "0.4 s"),
         (b"spin", Reason.TIME_LIMIT, "0.4 s"),
         (b"write", Reason.TOO_LARGE, "512 MB"),
     ],
@@ -164,7 +168,7 @@ def test_each_end_has_its_reason_and_the_next_image_is_done(
 ) -> None:
     if warm:
         pid_of(guarded)
-    limits = LIMITS if data not in (b"hang", b"spin") else Limits(decode_s=0.4)
+    limits = LIMITS if data != b"spin" else Limits(decode_s=0.4)
     with pytest.raises(Rejected) as caught:
         guarded(data, WANTED, limits)
     assert caught.value.reason is reason
@@ -172,11 +176,30 @@ def test_each_end_has_its_reason_and_the_next_image_is_done(
     assert pid_of(guarded)
 
 
+def test_a_hang_is_no_fault_of_the_picture_that_is_proven(guarded: Guard) -> None:
+    with pytest.raises(Transient, match="little processor time"):
+        guarded(b"hang", WANTED, Limits(decode_s=0.1, wall_s=0.3))
+    assert pid_of(guarded)
+
+
+def test_only_processor_time_counts(guarded: Guard) -> None:
+    assert guarded(b"wait", WANTED, Limits(decode_s=0.3))["sizes"]
+
+
+def test_a_picture_that_uses_up_its_time_is_not_tried_twice(
+    guarded: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid_of(guarded)
+    monkeypatch.setattr("imgpipe.runtime.guard.warm.Child", None)
+    with pytest.raises(Rejected, match="time_limit"):
+        guarded(b"spin", WANTED, Limits(decode_s=0.2))
+
+
 def test_a_killed_child_leaves_nothing_behind(guarded: Guard) -> None:
     first, before = pid_of(guarded), open_files()
     for data in (b"hang", b"abort", b"hog"):
-        with pytest.raises(Rejected):
-            guarded(data, WANTED, Limits(decode_s=1, memory_bytes=50 << 20))
+        with pytest.raises((Rejected, Transient)):
+            guarded(data, WANTED, Limits(decode_s=1, wall_s=2, memory_bytes=50 << 20))
     second = pid_of(guarded)
     assert is_gone(first)
     assert open_files() == before
@@ -330,14 +353,14 @@ def test_a_child_ends_with_the_function(tmp_path: Path) -> None:
     assert end_of(*pids)
 
 
-def test_a_batch_with_a_crasher_a_hog_and_a_hanger_does_the_others_at_once() -> None:
+def test_a_batch_with_a_crasher_a_hog_and_a_spinner_does_the_others_at_once() -> None:
     store = FakeStore()
-    bad = {2: b"segfault", 5: b"hog", 7: b"hang"}
+    bad = {2: b"segfault", 5: b"hog", 7: b"spin"}
     bodies = [
         s3_event(store.upload(UPLOADS, f"incoming/{n}.jpg", bad.get(n, GOOD + bytes([n]))))
         for n in range(10)
     ]
-    settings = _isolated(Limits(decode_s=4, memory_bytes=100 << 20))
+    settings = _isolated(Limits(decode_s=3, memory_bytes=100 << 20))
     answer = steps.run(sqs_event(*bodies), FakeContext(), make, store=store, settings=settings)
     ends = {each["key"]: each["status"] for each in store.take("results")}
     letters = {letter.attributes["key"]: letter for letter in store.queues["rejected"]}
@@ -394,7 +417,7 @@ def test_a_child_that_hangs_when_its_function_is_killed_ends_itself() -> None:
         "    print(os.getpid(), flush=True)\n"
         "    os.kill(os.getppid(), 9)\n"
         "    time.sleep(600)\n"
-        "Guard(make)(b'', {}, Limits(decode_s=1))\n"
+        "Guard(make)(b'', {}, Limits(decode_s=1, wall_s=1))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60

@@ -5,30 +5,44 @@ from __future__ import annotations
 import os
 import signal
 
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Reason, Rejected, Transient
+
+OUT_OF_TIME = frozenset({signal.SIGPROF, signal.SIGXCPU})
+"""What the kernel sends when the processor time is used up."""
 
 
-def rejection(status: int) -> Rejected:
+def used_up(status: int) -> bool:
+    """Say whether a child ended for its time: trying again would only take that time again."""
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) in (*OUT_OF_TIME, signal.SIGALRM)
+
+
+def rejection(status: int, decode_s: float) -> Rejected | Transient:
     """Return what a `waitpid` status says about the picture.
 
     SIGKILL that we didn't send is the kernel's, when memory ran out.
     """
     if os.WIFSIGNALED(status):
-        return _by_signal(os.WTERMSIG(status))
+        return _by_signal(os.WTERMSIG(status), decode_s)
     code = os.waitstatus_to_exitcode(status)
-    return Rejected(Reason.WORKER_CRASH, f"decoding it crashed, twice (exit code {code})")
+    return Rejected(Reason.WORKER_CRASH, f"it crashed twice (exit code {code})")
 
 
-def _by_signal(number: int) -> Rejected:
-    if number in (signal.SIGXCPU, signal.SIGALRM):
-        return Rejected(Reason.TIME_LIMIT, "it takes too long to decode")
+def _by_signal(number: int, decode_s: float) -> Rejected | Transient:
+    if number in OUT_OF_TIME:
+        return Rejected(Reason.TIME_LIMIT, f"more than {decode_s:g} s of processor time")
+    if number == signal.SIGALRM:
+        return Transient("the work on it had no end in time")
     if number == signal.SIGKILL:
-        return Rejected(Reason.MEMORY_LIMIT, "the system ran out of memory while decoding it")
-    return Rejected(Reason.WORKER_CRASH, f"decoding it crashed, twice ({_name(number)})")
+        return Rejected(Reason.MEMORY_LIMIT, "the system ran out of memory")
+    return Rejected(Reason.WORKER_CRASH, f"it crashed twice ({_name(number)})")
 
 
-def too_slow(decode_s: float) -> Rejected:
-    return Rejected(Reason.TIME_LIMIT, f"it takes more than {decode_s:g} s to decode")
+def too_late(wall_s: float) -> Transient:
+    """Return what is said when the clock ran out and the processor time didn't: load, or a hang."""
+    return Transient(
+        f"the work on it wasn't done in {wall_s:.1f} s, though it took little processor time: "
+        "too much else was to do, or it hangs"
+    )
 
 
 def _name(number: int) -> str:

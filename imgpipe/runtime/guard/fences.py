@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import resource
 import signal
 from pathlib import Path
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 MOST_WRITTEN_BYTES = 512_000_000
 """Of one file, and of all variants of an image together: RLIMIT_FSIZE."""
 ALARM_S = 2.0
-"""How much later than the function the child itself ends what takes too long."""
+"""By how many seconds later than the function the child itself ends what takes too long."""
 _FIRST_TO_END = "1000"
 
 
@@ -31,7 +30,7 @@ class Fences:
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # the function decides when the child ends
-        for number in (signal.SIGXCPU, signal.SIGALRM):
+        for number in (signal.SIGXCPU, signal.SIGPROF, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, with an error to be told
         _lower(resource.RLIMIT_CORE, 0)
@@ -45,17 +44,20 @@ class Fences:
 
         RLIMIT_DATA counts private memory that can be written to (since Linux 4.7), so neither
         libraries nor the address space that threads only reserve, as RLIMIT_AS does. The time is of
-        all cores together: a decoder may have a thread on each. The alarm is for a function that
+        the processor, so that a busy machine costs no picture, and of all threads together; the
+        kernel's own limit, in whole seconds, is behind the timer. The alarm is for a function that
         was killed: the child that it can't kill any more ends itself.
         """
         _lower(resource.RLIMIT_DATA, self._data_bytes + limits.memory_bytes)
         used = resource.getrusage(resource.RUSAGE_SELF)
-        allowed_s = limits.decode_s * (os.cpu_count() or 1) + 1
+        allowed_s = limits.decode_s + 1
         _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + allowed_s))
-        signal.setitimer(signal.ITIMER_REAL, limits.decode_s + ALARM_S)
+        signal.setitimer(signal.ITIMER_PROF, limits.decode_s)
+        signal.setitimer(signal.ITIMER_REAL, limits.clock_s + ALARM_S)
 
     def relax(self) -> None:
-        """Stop the clock: nobody knows when the next image comes."""
+        """Stop the clocks: nobody knows when the next image comes."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def has_grown(self, limits: Limits) -> bool:

@@ -52,11 +52,12 @@ class Guard:
     def work(self, data: bytes, wanted: Mapping[str, Mapping[str, Any]], limits: Limits) -> Done:
         """Return what `make` returns and raise what it raises.
 
-        Raises Rejected with `time_limit`, `memory_limit` or `worker_crash` for what the child came
-        to, Transient when there is no process to be had. Both attempts together take no more than
-        `limits.decode_s`.
+        Raises Rejected with `time_limit` (of the processor), `memory_limit` or `worker_crash` for
+        what the child came to, Transient when there is no process to be had or both attempts
+        together took longer by the clock than `limits.clock_s`, which says more of the machine
+        than of the picture.
         """
-        deadline = time.monotonic() + limits.decode_s
+        deadline = time.monotonic() + limits.clock_s
         for again in (False, True):
             child = Child(self._make) if again else self._take()
             used = child.used
@@ -66,10 +67,11 @@ class Guard:
                     continue  # what it still held of the images before may have been too much
                 return _outcome(said, child.outbox)
             except wire.LateError:
-                raise endings.too_slow(limits.decode_s) from None
+                raise endings.too_late(limits.clock_s) from None
             except wire.GoneError:
-                if again:
-                    raise endings.rejection(child.end()) from None
+                status = child.end()
+                if again or endings.used_up(status):
+                    raise endings.rejection(status, limits.decode_s) from None
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 child.end()
                 raise Rejected(Reason.WORKER_CRASH, "its decoder went wild") from error
