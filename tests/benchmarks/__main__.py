@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--quick] [NAME…]`: measure, print, write bench-results.json."""
+"""`python -m tests.benchmarks [--quick] [NAME…]`: measure, print, put the figures into bench-results.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import machine
+from tests.benchmarks import machine, results
 
 MEASUREMENTS = ("core", "startup", "provisioning", "images", "guard", "packages")
 RESULTS = Path("bench-results.json")
@@ -22,13 +22,14 @@ def main() -> None:
     chosen = asked.parse_args()
     if unknown := set(chosen.names) - set(MEASUREMENTS):
         asked.error(f"no such measurement: {', '.join(sorted(unknown))}")
-    results: dict[str, Any] = {"machine": machine.describe()}
+    began = machine.describe()
+    kept = results.load(RESULTS, began)
+    sys.stdout.write(f"{machine.line(began)}\n\n")
     for name in chosen.names or (("core",) if chosen.quick else MEASUREMENTS):
         sys.stderr.write(f"measuring {name} …\n")
-        found = _measure(name, quick=chosen.quick)
-        results |= {"ratios": found["ratios"]} if name == "core" else {}
-        results[name] = found
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        on = machine.describe()
+        kept = results.merged(kept, name, _measure(name, quick=chosen.quick), on)
+        RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
     sys.stderr.write(f"{RESULTS} written\n")
 
 

@@ -47,13 +47,15 @@ def filled(text: str, results: Results) -> str:
 
 def where(results: Results) -> str:
     """Return the sentence about when and on what."""
-    machine, core = results["machine"], results["core"]
+    core = results["core"]
+    machine = core.get("on") or results["machine"]
+    load = f", load before {machine['load_1min']}" if "load_1min" in machine else ""
     day = date.fromisoformat(machine["date"])
     versions = ", ".join(f"{name} {version}" for name, version in core["versions"].items())
     text = (
         f"{day.day} {day:%B %Y}, commit {machine['commit']}: {machine['cores']} cores of "
         f"{machine['cpu'] or 'a server'}, {machine['memory_gb']:.0f} GB, {machine['system']}, "
-        f"Python {machine['python']}; {versions}."
+        f"Python {machine['python']}{load}; {versions}."
     )
     return textwrap.fill(text, 116) + "\n"
 

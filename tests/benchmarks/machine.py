@@ -21,8 +21,18 @@ def describe() -> dict[str, object]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
+        "load_1min": round(os.getloadavg()[0], 2),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def line(about: dict[str, object]) -> str:
+    """Return in a line when and on what, and how busy the machine was before it began."""
+    return (
+        f"{about['date']}, commit {about['commit']}: {about['cores']} cores of "
+        f"{about['cpu'] or 'a server'}, {about['memory_gb']} GB, {about['system']}, "
+        f"Python {about['python']}; load before: {about['load_1min']} (1 min)"
+    )
 
 
 def _commit() -> str:

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from tests.benchmarks import docs
-from tests.benchmarks.core import race, report
+from tests.benchmarks import docs, results
+from tests.benchmarks.core import measuring, race, report
 from tests.benchmarks.core.rows import MARKS
 
 PAGE = "before\n<!-- bench ratios -->\nold\n<!-- /bench -->\nafter\n"
@@ -64,3 +64,47 @@ def test_a_ratio_is_the_median_over_the_pictures_that_both_could_do() -> None:
     }
     assert race.ratio({"slow": slow, "quick": quick}, "slow", "quick") == 4.0
     assert race.ratio({"slow": {}, "quick": quick}, "slow", "quick") is None
+
+
+def test_a_part_measured_alone_keeps_the_others_of_the_same_machine(tmp_path: "docs.Path") -> None:
+    here = {"cpu": "a", "cores": 2, "memory_gb": 8.0, "date": "2026-11-21"}
+    path = tmp_path / "bench-results.json"
+    assert results.load(path, here) == {}
+    core = results.merged({}, "core", {"ratios": [MEASURED]}, here)
+    path.write_text(json.dumps(core))
+    later = {**here, "date": "2026-11-22"}
+    both = results.merged(results.load(path, later), "guard", {"way_ms": 2}, later)
+    assert both["ratios"] == both["core"]["ratios"] == [MEASURED]
+    assert both["guard"]["way_ms"] == 2
+    assert (both["core"]["on"], both["guard"]["on"]) == (here, later)
+    assert results.load(path, {**here, "cores": 4}) == {}
+    path.write_text("{")
+    assert results.load(path, here) == {}
+
+
+def test_what_runs_in_a_child_has_no_ratio_of_processor_time() -> None:
+    (guard,) = [mark for mark in MARKS if mark.name == "guard_vs_plain"]
+    times = {"ours": {"a": {"ms": [10.0], "cpu_ms": [10.0]}}} | {
+        "guarded": {"a": {"ms": [11.0], "cpu_ms": [0.1]}}
+    }
+    found = measuring._ratios({"guard": {"raw": times}}, [guard])
+    assert "|  1.10 |     |" in report.ratios({"ratios": found})
+
+
+@pytest.mark.parametrize(("ours", "met"), [(120.0, "yes"), (130.0, "no")])
+def test_a_cold_start_has_a_ratio_and_an_answer(ours: float, met: str) -> None:
+    ms = {"imgpipe_without_pyc_ms": ours, "pillow_without_pyc_ms": 100.0}
+    told = report.ratios({"ratios": [measuring.cold_ratio({"import": ms})]})
+    assert f"{ours / 100:.2f} | {ours / 100:.2f} | at most 1.25 |" in told
+    assert told.splitlines()[-1].split("|")[-2].strip() == met
+
+
+def test_times_say_over_how_many_pictures_and_without_what_more() -> None:
+    engines = {"ours": {"ms": 90.0}, "ours_all": {"ms": 120.0}}
+    row = {"shown": "whole job", "pictures": 13, "engines": engines}
+    last = report.times({"rows": {"whole_job": row}}).splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")[1:4]] == [
+        "whole job (without: 90)",
+        "13",
+        "120",
+    ]
