@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from imgpipe.deploy.resources import Place
 from imgpipe.errors import MissingError, UsageError
-from imgpipe.operate.doctor import run
+from imgpipe.operate.doctor import readers, run
+from imgpipe.operate.doctor.asking import Asking
 from imgpipe.operate.doctor.findings import Severity
 from imgpipe.operate.doctor.registry import CHECKS
+from imgpipe.operate.doctor.scene import Bucket, BusRule, Queue, Scene
 from tests.providers.conftest import Clients
 from tests.providers.faults import (
     CUT,
@@ -28,7 +33,7 @@ from tests.providers.faults import (
     trigger_permission_of_a_topic,
     trigger_suffix,
 )
-from tests.providers.pipeline_of_others import BUCKET, Shop, function_arn, url
+from tests.providers.pipeline_of_others import BUCKET, Shop, allow, arn, function_arn, url
 
 
 @pytest.fixture
@@ -173,6 +178,59 @@ def test_a_function_that_a_bucket_calls_itself_is_followed(shop: Shop) -> None:
     assert "--source-account" in found["trigger-permission"].command
 
 
+def on_the_bus(bus_rule: BusRule, policy: dict[str, Any]) -> Scene:
+    """Return a scene in which a bucket speaks to a queue through EventBridge. moto keeps no bucket's wish for that."""
+    place = Place("123456789012", "us-east-1")
+    queue, dead = arn("sqs", "shop-thumbs"), arn("sqs", "shop-rest-dlq")
+    return Scene(
+        place=place,
+        now=datetime.now(UTC),
+        buckets={"b": Bucket(name="b", eventbridge=True, bus=(bus_rule,))},
+        queues={
+            queue: Queue(arn=queue, attributes={"Policy": json.dumps(policy)}),
+            dead: Queue(arn=dead, attributes={"Policy": json.dumps(policy)}),
+        },
+    )
+
+
+def test_the_event_bus_is_examined_like_a_notification() -> None:
+    heard = BusRule(
+        arn=arn("events", "rule/hear"),
+        targets=(arn("sqs", "shop-thumbs"),),
+        dlqs=(arn("sqs", "shop-rest-dlq"),),
+    )
+    open_to_rule = {"Statement": [allow("events", "sqs:SendMessage", "*", heard.arn)]}
+    checks = run.chosen(["trigger-notification", "trigger-permission"])
+
+    def named_in(scene: Scene) -> list[str]:
+        return [one.what for one in run.report(scene, checks).findings]
+
+    assert named_in(on_the_bus(heard, open_to_rule)) == []
+    assert named_in(on_the_bus(replace(heard, enabled=False), open_to_rule)) == [
+        "rule hear doesn't hear bucket b"
+    ]
+    assert named_in(on_the_bus(heard, {})) == [
+        "rule hear may not reach queue shop-thumbs",
+        "rule hear may not reach queue shop-rest-dlq",
+    ]
+
+
+def test_rules_of_the_event_bus_are_found_by_the_bucket_in_their_pattern(shop: Shop) -> None:
+    events = shop.client("events")
+    for name, bucket in (("ours", BUCKET), ("other", "elsewhere")):
+        pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        target = {
+            "Id": "q",
+            "Arn": arn("sqs", "shop-thumbs"),
+            "DeadLetterConfig": {"Arn": arn("sqs", "shop-rest-dlq")},
+        }
+        events.put_targets(Rule=name, Targets=[target])
+    [found] = readers.bus(Asking(shop), BUCKET)  # type: ignore[arg-type]
+    assert (found.name, found.targets) == ("ours", (arn("sqs", "shop-thumbs"),))
+    assert found.dlqs == (arn("sqs", "shop-rest-dlq"),)
+
+
 def test_looking_changes_nothing(shop: Shop) -> None:
     calls: list[str] = []
     for service in ("s3", "sns", "sqs", "lambda", "iam", "logs", "dynamodb", "cloudwatch"):
@@ -184,22 +242,49 @@ def test_looking_changes_nothing(shop: Shop) -> None:
     assert [name for name in calls if not name.startswith(reads)] == []
 
 
+def deny(shop: Shop, service: str, *operations: str) -> None:
+    """Have AWS refuse these operations; all of the service for none."""
+
+    def refuse(model: Any, **_: Any) -> None:
+        error: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+        raise ClientError(error, model.name)
+
+    for operation in operations or ("",):
+        name = f"before-call.{service}.{operation}".rstrip(".")
+        shop.client(service).meta.events.register(name, refuse)
+
+
 def test_what_may_not_be_read_is_said_and_the_rest_is_examined(shop: Shop) -> None:
-    class Iam:
-        def __getattr__(self, name: str) -> Any:
-            def refuse(**_: Any) -> Any:
-                from botocore.exceptions import ClientError
-
-                error: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
-                raise ClientError(error, name)
-
-            return refuse
-
-    shop.clients.made["iam"] = Iam()
+    deny(shop, "iam")
     stuck_mapping(shop)
     found = run.bucket(shop, BUCKET)  # type: ignore[arg-type]
     assert {one.id for one in found.findings} == {"stuck-mapping"}
     assert "role shop-thumbs: AccessDenied" in found.unread
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("sqs", "GetQueueAttributes"),
+        ("lambda", "GetPolicy"),
+        ("lambda", "GetFunctionConfiguration"),
+        ("lambda", "GetFunctionEventInvokeConfig"),
+        ("lambda", "ListEventSourceMappings"),
+        ("sns", "GetTopicAttributes"),
+        ("sns", "GetSubscriptionAttributes"),
+        ("cloudwatch", "DescribeAlarms"),
+        ("dynamodb", "DescribeTable"),
+        ("logs", "DescribeLogGroups"),
+        ("s3", "GetBucketLifecycleConfiguration"),
+    ],
+)
+def test_nothing_is_accused_because_it_may_not_be_read(
+    shop: Shop, service: str, operation: str
+) -> None:
+    deny(shop, service, operation)
+    found = run.bucket(shop, BUCKET)  # type: ignore[arg-type]
+    assert found.findings == ()
+    assert any("AccessDenied" in text for text in found.unread)
 
 
 def test_a_bucket_that_is_not_there_is_an_error(shop: Shop) -> None:

@@ -60,5 +60,5 @@ def _sum(found: Report, bucket: str) -> RenderableType:
         if found.findings
         else "[bold green]ok[/]"
     )
-    line = f"{state}  {words.plural(clean, 'check')} found nothing wrong  [dim]{seen}{where}[/]"
+    line = f"{state}  {clean} of {words.plural(len(found.checks), 'check')} found nothing wrong  [dim]{seen}{where}[/]"
     return Padding(line, 0, expand=False)

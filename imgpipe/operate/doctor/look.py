@@ -1,8 +1,8 @@
 """Following the wiring from a bucket to whatever it reaches, a generation at a time, all calls of one side by side.
 
-A bucket leads to what it notifies; a topic to its subscribers; a queue to the functions that its mappings feed; every
-one to its dead letters; a function also to the queues, topics and tables that its environment names. A pipeline of
-ours is entered at every declared place at once, so that a cut wire hides nothing.
+A bucket leads to what it notifies, also through EventBridge; a topic to its subscribers; a queue to the functions that
+its mappings feed; every one to its dead letters; a function also to the queues, topics and tables that its environment
+names. A pipeline of ours is entered at every declared place at once, so that a cut wire hides nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy import resources as r
@@ -179,7 +180,8 @@ class Look:
         arns: Iterable[str] = ()
         match seen:
             case Bucket():
-                arns = [rule.target for rule in seen.rules]
+                heard = [(*rule.targets, *rule.dlqs) for rule in seen.bus]
+                arns = [*(rule.target for rule in seen.rules), *chain.from_iterable(heard)]
             case Topic():
                 arns = [
                     arn

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from imgpipe.deploy.providers.site import last
 from imgpipe.operate.doctor import logs, policy
-from imgpipe.operate.doctor.scene import Bucket, Function, Queue, Rule, Table, Topic
+from imgpipe.operate.doctor.scene import Bucket, BusRule, Function, Queue, Rule, Table, Topic
 from imgpipe.operate.parallel import together
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def bucket(asking: Asking, name: str) -> Bucket:
     document = ask("notifications", s3.get_bucket_notification_configuration)
     if document is None:
         return Bucket(name=name, missing=True)
-    rules = tuple(_rules(document))
+    rules, told = tuple(_rules(document)), "EventBridgeConfiguration" in document
     prefixes = {unquote_plus(rule.prefix) for rule in rules if rule.creates} or {""}
     versioning, lifecycle, versions, unfinished, *pages = together(
         partial(ask, "versioning", s3.get_bucket_versioning),
@@ -50,7 +50,8 @@ def bucket(asking: Asking, name: str) -> Bucket:
     return Bucket(
         name=name,
         rules=rules,
-        eventbridge="EventBridgeConfiguration" in document,
+        eventbridge=told,
+        bus=tuple(bus(asking, name)) if told else (),
         versioned=(versioning or {}).get("Status") == "Enabled",
         lifecycle=tuple((lifecycle or {}).get("Rules", ())),
         keys=tuple(it["Key"] for page in pages for it in (page or {}).get("Contents", ())),
@@ -73,6 +74,34 @@ def _rules(document: Mapping[str, Any]) -> Iterator[Rule]:
                 prefix=filters.get("prefix", ""),
                 suffix=filters.get("suffix", ""),
             )
+
+
+def bus(asking: Asking, bucket: str) -> Iterator[BusRule]:
+    """Yield the rules of the default event bus that hear a bucket: those that name it, or no bucket at all."""
+    events = asking.client("events")
+    pages = events.get_paginator("list_rules")
+    listed = asking.ask(
+        "rules of EventBridge", lambda: [one for page in pages.paginate() for one in page["Rules"]]
+    )
+    for rule in listed or ():
+        pattern = rule.get("EventPattern", "")
+        if "aws.s3" not in pattern or ('"bucket"' in pattern and f'"{bucket}"' not in pattern):
+            continue
+        answer = asking.ask(
+            f"rule {rule['Name']}",
+            lambda name=rule["Name"]: events.list_targets_by_rule(Rule=name)["Targets"],  # type: ignore[misc]
+        )
+        targets = answer or ()
+        yield BusRule(
+            arn=rule["Arn"],
+            enabled=rule.get("State", "ENABLED") != "DISABLED",
+            targets=tuple(one["Arn"] for one in targets if not one.get("RoleArn")),
+            dlqs=tuple(
+                one["DeadLetterConfig"]["Arn"]
+                for one in targets
+                if one.get("DeadLetterConfig", {}).get("Arn")
+            ),
+        )
 
 
 def topic(asking: Asking, arn: str) -> Topic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 _GRAVEST_FIRST = list(Severity)
+_NEED = {
+    "alarms": {"dlq-alarm"},
+    "metrics": {"swallowed-errors"},
+    "rules of EventBridge": {"trigger-notification"},
+}
+"""What was asked of a whole account, and the checks that can't do without the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +63,12 @@ def bucket(cloud: Cloud, name: str, only: Collection[str] = (), since: timedelta
 
 def report(scene: Scene, checks: Collection[Check] = CHECKS) -> Report:
     """Run the checks on what was seen. Pure."""
-    found = [finding for check in checks for finding in check.findings(scene)]
+    found = [
+        finding
+        for check in checks
+        for finding in check.findings(scene)
+        if not any(_unsure(finding, text.partition(":")[0]) for text in scene.unread)
+    ]
     kinds = ("buckets", "topics", "queues", "functions", "tables", "alarms")
     return Report(
         findings=tuple(sorted(found, key=lambda one: _GRAVEST_FIRST.index(one.severity))),
@@ -64,6 +76,14 @@ def report(scene: Scene, checks: Collection[Check] = CHECKS) -> Report:
         looked_at={kind: len(getattr(scene, kind)) for kind in kinds},
         unread=scene.unread,
     )
+
+
+def _unsure(finding: Finding, unread: str) -> bool:
+    """Whether a finding is about what could not be read: that looks as if it weren't there."""
+    if unread in _NEED:
+        return finding.id in _NEED[unread]
+    thing = re.escape(" ".join(unread.split()[-2:]))
+    return bool(re.search(rf"{thing}(?![\w-])", f"{finding.what} {finding.why}"))
 
 
 def chosen(ids: Collection[str]) -> tuple[Check, ...]:

@@ -43,12 +43,27 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BusRule:
+    """A rule of the event bus that hears a bucket. `targets` are those that need to let EventBridge in."""
+
+    arn: str
+    enabled: bool = True
+    targets: tuple[str, ...] = ()
+    dlqs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return last(self.arn)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
     """`keys` and the counts come from one page of each listing: enough to see a habit, and quick."""
 
     name: str
     rules: tuple[Rule, ...] = ()
     eventbridge: bool = False
+    bus: tuple[BusRule, ...] = ()
     versioned: bool = False
     lifecycle: tuple[Document, ...] = ()
     keys: tuple[str, ...] = ()
@@ -247,6 +262,10 @@ class Scene:
             for rule in bucket.rules:
                 yield bucket, rule
 
+    def bus(self) -> Iterator[BusRule]:
+        for bucket in self.buckets.values():
+            yield from bucket.bus
+
     def subscriptions(self) -> Iterator[tuple[Topic, Document]]:
         for topic in self.topics.values():
             for subscription in topic.subscriptions:
@@ -257,6 +276,7 @@ class Scene:
         arns = {queue.dlq for queue in self.queues.values()}
         arns |= {function.on_failure for function in self.functions.values()}
         arns |= {dead_letter_target(one) for _, one in self.subscriptions()}
+        arns |= {arn for rule in self.bus() for arn in rule.dlqs}
         return {arn: self.queues[arn] for arn in sorted(arns) if arn in self.queues}
 
     def callers(self, function: Function) -> list[str]:
@@ -269,6 +289,7 @@ class Scene:
             for topic, one in self.subscriptions()
             if one.get("Endpoint") == function.arn
         ]
+        said += [f"rule {rule.name}" for rule in self.bus() if function.arn in rule.targets]
         return list(dict.fromkeys(said))
 
 

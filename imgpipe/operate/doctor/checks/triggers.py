@@ -33,6 +33,7 @@ def notification(scene: Scene) -> Iterator[Fault]:
             )
     yield from _undeclared(scene)
     yield from _silent(scene)
+    yield from _off(scene)
     for bucket, rule in scene.rules():
         there = _target(scene, rule.target)
         if there is not None and there.missing:
@@ -54,6 +55,25 @@ def _silent(scene: Scene) -> Iterator[Fault]:
                 "its notification configuration is empty: it was never made, or another program replaced it",
                 f"aws s3api put-bucket-notification-configuration --bucket {bucket.name} "
                 "--notification-configuration file://rules.json",
+            )
+
+
+def _off(scene: Scene) -> Iterator[Fault]:
+    for bucket in scene.buckets.values():
+        for rule in bucket.bus:
+            if not rule.enabled:
+                yield _broken(
+                    f"rule {rule.name} doesn't hear bucket {bucket.name}",
+                    "it is disabled",
+                    scene.mend(
+                        rule.name, "imgpipe up", f"aws events enable-rule --name {rule.name}"
+                    ),
+                )
+        if bucket.eventbridge and not bucket.rules and not bucket.bus:
+            yield _broken(
+                f"bucket {bucket.name} tells EventBridge, and nothing listens",
+                "no rule of the default event bus speaks of it",
+                scene.mend(bucket.name, "imgpipe up", "aws events list-rules"),
             )
 
 
@@ -104,6 +124,9 @@ def permission(scene: Scene) -> Iterator[Fault]:
     for bucket, rule in scene.rules():
         arn = scene.place.bucket_arn(bucket.name)
         yield from _shut_out(scene, "s3", f"bucket {bucket.name}", arn, rule.target)
+    for heard in scene.bus():
+        for target in (*heard.targets, *heard.dlqs):
+            yield from _shut_out(scene, "events", f"rule {heard.name}", heard.arn, target)
     for topic, one in scene.subscriptions():
         for target in (one.get("Endpoint", ""), dead_letter_target(one)):
             if target.startswith("arn:"):
