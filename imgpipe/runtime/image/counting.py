@@ -7,10 +7,12 @@ other formats say the number in their header, where Pillow's answer is as good a
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
+
+MP_ENTRIES = 0xB002
 
 
 def frames(im: Image.Image, data: bytes, limit: int) -> int:
@@ -22,7 +24,19 @@ def frames(im: Image.Image, data: bytes, limit: int) -> int:
         return _gif(data, limit)
     if im.format == "TIFF":
         return _tiff(data, limit)
+    if im.format == "MPO":
+        return min(_views(im), limit + 1)
     return min(int(getattr(im, "n_frames", 1)), limit + 1)
+
+
+def _views(im: Any) -> int:
+    """Return how many views a multi-picture JPEG has: parts of a panorama, or for two eyes.
+
+    A camera's own preview and maps of depth or gain aren't any (CIPA DC-007, 5.2.3.3).
+    """
+    entries = (im.mpinfo or {}).get(MP_ENTRIES) or ()
+    kinds = [str(entry.get("Attribute", {}).get("MPType", "")) for entry in entries]
+    return max(1, sum(kind.startswith("Multi-Frame") for kind in kinds))
 
 
 def scans(data: bytes) -> int:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
 
-from imgpipe.runtime.image.colour import fitting_profile, flatten
+from imgpipe.runtime.image.colour import fitting_profile, flatten, is_grey
 from imgpipe.runtime.image.formats import load_plugin
+from imgpipe.runtime.image.structure import timeless
 from imgpipe.runtime.made import Picture
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def encode_frames(
 ) -> Picture:
     """Encode an animation; all frames are of one size."""
     clear = any(frame.mode == "RGBA" for frame in frames)
-    alike = [frame.convert("RGBA" if clear else "RGB") for frame in frames]
+    grey = all(frame.mode == "L" for frame in frames)
+    alike = [frame.convert("RGBA" if clear else "L" if grey else "RGB") for frame in frames]
     first, *others = (_ready(frame, variant) for frame in alike)
     more: dict[str, Any] = {
         "save_all": True,
@@ -65,11 +67,23 @@ def encode_frames(
         "duration": list(timing.durations_ms),
     }
     if variant.format == "gif":
-        more |= {"disposal": 2 if clear else 1}
+        more |= {"disposal": 2 if clear else 1, "duration": _tens(timing.durations_ms)}
         more |= {} if timing.plays == 1 else {"loop": max(0, timing.plays - 1)}
     elif variant.format in ("png", "webp"):
         more |= {"loop": timing.plays}
     return _saved(first, variant, profile, more)
+
+
+def _tens(durations_ms: Sequence[int]) -> list[int]:
+    """Return the durations in whole hundredths of a second, which a GIF counts in: what one frame
+    loses the next one gets, so that the whole keeps its time.
+    """
+    made: list[int] = []
+    wanted = 0
+    for duration_ms in durations_ms:
+        wanted += duration_ms
+        made.append(max(10, round((wanted - sum(made)) / 10) * 10))
+    return made
 
 
 def _saved(
@@ -94,7 +108,8 @@ def _jpeg(im: Image.Image, chosen: dict[str, Any]) -> bytes:
 def _written(im: Image.Image, name: str, chosen: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     im.save(out, name, **chosen)
-    return out.getvalue()
+    moving = name == "AVIF" and chosen.get("save_all")
+    return timeless(out.getvalue()) if moving else out.getvalue()
 
 
 def _embedded(im: Image.Image, variant: Variant, profile: bytes | None) -> dict[str, Any]:
@@ -126,7 +141,7 @@ def _ready(im: Image.Image, variant: Variant) -> Image.Image:
     """Return `im` in a mode that the format has."""
     match variant.format:
         case "jpeg":
-            return flatten(im, variant.background)
+            return _flat(im, variant.background)
         case "gif":
             return _with_palette(im, variant.background)
         case "png":
@@ -135,13 +150,23 @@ def _ready(im: Image.Image, variant: Variant) -> Image.Image:
             return im
 
 
+def _flat(im: Image.Image, background: str) -> Image.Image:
+    """Return `im` on its background; a picture that was grey with alpha stays grey on a grey one."""
+    flat = flatten(im, background)
+    grey = im.mode == "RGBA" and is_grey(background) and not _is_coloured(flat)
+    return flat.convert("L") if grey else flat
+
+
+def _is_coloured(im: Image.Image) -> bool:
+    red, green, blue = im.split()[:3]
+    return any(ImageChops.difference(red, each).getbbox() for each in (green, blue))
+
+
 def _plain(im: Image.Image) -> Image.Image:
     """Return grey with alpha where there is no colour: half the bytes."""
     if im.mode != "RGBA":
         return im
-    red, green, blue, _ = im.split()
-    coloured = any(ImageChops.difference(red, each).getbbox() for each in (green, blue))
-    return im if coloured else im.convert("LA")
+    return im if _is_coloured(im) else im.convert("LA")
 
 
 def _with_palette(im: Image.Image, background: str) -> Image.Image:

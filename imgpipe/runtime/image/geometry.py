@@ -25,6 +25,7 @@ Point = tuple[float, float]
 MAX_SIDE = {"jpeg": 65_500, "webp": 16_383, "png": 65_500, "avif": 65_500, "gif": 65_500}
 """The longest side that an encoder takes."""
 ATTENTION = "attention"
+BACKGROUND = "#ffffff"
 CENTRE: Point = (0.5, 0.5)
 GRAVITIES: Mapping[str, Point] = {
     "centre": CENTRE,
@@ -50,7 +51,7 @@ class Variant:
     fit: Fit = "inside"
     format: str = "jpeg"
     quality: int = 80
-    background: str = "#ffffff"
+    background: str = BACKGROUND
     enlarge: bool = False
     gravity: str = "centre"
     focal: Point | None = None

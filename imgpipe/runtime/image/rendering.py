@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from imgpipe.runtime.image.colour import is_grey
+from imgpipe.runtime.image.geometry import BACKGROUND
 from imgpipe.runtime.image.resampling import resize
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Imag
 
 
 def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> Image.Image:
-    """Return `pixels` on its canvas, where its focus says; transparent if the format can be."""
+    """Return `pixels` on its canvas, where its focus says.
+
+    What is around a picture with alpha is clear if the format can be, unless a background other
+    than the default is asked for.
+    """
     if placement.canvas is None or placement.canvas == pixels.size:
         return pixels
     across, down = placement.focus
@@ -75,7 +80,8 @@ def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> I
         round((placement.canvas[1] - pixels.height) * down),
     )
     if pixels.mode == "RGBA" and variant.format != "jpeg":
-        canvas = Image.new("RGBA", placement.canvas, (0, 0, 0, 0))
+        clear = variant.background == BACKGROUND
+        canvas = Image.new("RGBA", placement.canvas, (0, 0, 0, 0) if clear else variant.background)
         canvas.paste(pixels, at)
         return canvas
     mode = "L" if pixels.mode == "L" and is_grey(variant.background) else "RGB"

@@ -135,3 +135,31 @@ def test_the_same_animation_makes_the_same_bytes() -> None:
         wanted = {"s": {"variants": {"v": {"width": 40, "format": kind}}}}
         one, other = (image.make(data, wanted, Limits())["s"].variants["v"] for _ in range(2))
         assert one.data == other.data
+
+
+def test_a_gif_keeps_its_time_though_it_counts_in_hundredths() -> None:
+    frames = [corners(40, 30).rotate(angle) for angle in range(0, 100, 5)]
+    data = animated("WEBP", frames, duration=75)
+    made = make(data, format="gif")
+    total = 0
+    for number in range(made.n_frames):
+        made.seek(number)
+        total += round(made.info["duration"])
+    assert total == 20 * 75
+
+
+def test_the_same_frames_make_the_same_avif_at_any_time() -> None:
+    data = animated("PNG", strip())
+    wanted = {"step": {"variants": {"v": {"width": 40, "format": "avif"}}}}
+    made = image.make(data, wanted, Limits())["step"].variants["v"].data
+    for name, times in ((b"mvhd", 1), (b"tkhd", 1), (b"mdhd", 1)):
+        assert made.count(name) == times
+        at = made.index(name) + 4
+        assert not any(made[at + 4 : at + (20 if made[at] else 12)])
+
+
+def test_grey_frames_stay_grey() -> None:
+    frames = [each.convert("L") for each in strip()]
+    made = make(animated("PNG", frames), format="png")
+    made.seek(0)
+    assert made.mode == "L"

@@ -11,6 +11,7 @@ from imgpipe.runtime.image import counting, resampling
 from imgpipe.runtime.image.structure import wavelet_levels
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits
+from tests.photos import CORPUS
 from tests.pictures import (
     BLUE,
     RED,
@@ -367,3 +368,39 @@ def test_steps_that_want_one_size_share_its_pixels_and_none_draws_on_anothers() 
     assert is_upright(opened(made["plain"].variants["a"].data))
     assert is_upright(opened(made["again"].variants["c"].data))
     assert made["plain"].variants["a"].data == make(data, a={"width": 100})["a"].data
+
+
+def test_grey_with_alpha_stays_grey_on_a_grey_background() -> None:
+    source = corners().convert("LA")
+    source.putalpha(128)
+    data = encoded(source, "PNG")
+    assert opened(_one(data, background="#ffffff")).mode == "L"
+    assert opened(_one(data, background="#ff0000")).mode == "RGB"
+
+
+def test_a_background_fills_the_canvas_around_alpha_too() -> None:
+    source = corners().convert("RGBA")
+    source.putalpha(128)
+    box: dict[str, Any] = {"height": 200, "fit": "contain", "format": "png"}
+    blue = opened(_one(encoded(source, "PNG"), background="#0000ff", **box)).convert("RGBA")
+    assert blue.getpixel((0, 0)) == (0, 0, 255, 255)
+    assert blue.getpixel((100, 100))[3] == 128  # type: ignore[index]
+    assert opened(_one(encoded(source, "PNG"), **box)).convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+
+
+def _one(data: bytes, **settings: Any) -> bytes:
+    wanted = {"s": {"variants": {"v": {"width": 200, **settings}}}}
+    return image.make(data, wanted, Limits())["s"].variants["v"].data
+
+
+def test_a_cameras_own_preview_is_no_page() -> None:
+    photo = CORPUS / "photos" / "p10_lx7_mpo.jpg"
+    if not photo.is_file():
+        pytest.skip("no photographs here")
+    made = image.make(photo.read_bytes(), {"s": {"tags": "basic"}}, Limits())["s"]
+    assert "frames" not in made.facts
+    assert "multi-page" not in [tag["name"] for tag in made.facts["tags"]]
+    eyes = CORPUS / "valid" / "jpeg" / "frozenpond.mpo"
+    assert (
+        image.make(eyes.read_bytes(), {"s": {"tags": "basic"}}, Limits())["s"].facts["frames"] == 2
+    )
