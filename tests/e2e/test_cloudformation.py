@@ -77,7 +77,7 @@ def test_a_stack_has_the_same_resources_that_up_makes(stack: Pipeline) -> None:
 def test_the_functions_may_be_invoked_as_up_allows_it(stack: Pipeline) -> None:
     planned = stack.run("plan", "--json").json["actions"]
     verbs = [action["verb"] for action in planned if action["kind"] == "permission"]
-    assert verbs.count("create") == verbs.count("delete") == 3
+    assert verbs.count("create") == verbs.count("delete") == len(verbs) / 2 > 0
 
 
 @pytest.mark.capability("S3-4")
