@@ -79,7 +79,7 @@ class Cloud:
             raise CredentialsError(
                 f"environment {self.target.environment}",
                 "no Region is set",
-                hint="add `region:` to the environment in pipeline.yaml, or export AWS_REGION",
+                hint="add `region:` to the environment in pipeline.yaml, or export AWS_DEFAULT_REGION",
             )
         return region
 

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.cloud import explain
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.plan import pending
 from imgpipe.operate.doctor import measured, probing, readers
@@ -67,7 +68,11 @@ def at_bucket(cloud: Cloud, bucket: str, since: timedelta) -> Scene:
     """Return what hangs on a bucket, whoever made it."""
     from imgpipe.deploy.graph import partition_of
 
-    place = r.Place(cloud.account, cloud.region, partition_of(cloud.region))
+    region = cloud.region  # asked first: without one, no client can be made
+    try:
+        place = r.Place(cloud.account, region, partition_of(region))
+    except Exception as error:
+        raise explain(error, f"bucket {bucket}") from error
     look = Look(cloud, place, since)
     look.follow([("s3", bucket)])
     return look.scene(graph=None, drift=(), dashboards="")
