@@ -26,7 +26,7 @@ T = TypeVar("T")
 READERS = 16
 
 _HANGS_ON: dict[Kind, tuple[Kind, ...]] = {
-    "function": ("permission", "mapping", "async_invoke"),
+    "function": ("permission", "mapping", "async_invoke", "function_url"),
     "topic": ("subscription",),
 }
 """What is read by the name of its function or topic, whether any is declared or not."""
