@@ -153,6 +153,8 @@ def test_a_refusal_is_told_in_plain_words_before_what_was_found() -> None:
     letter = replace(letters()[0], error="Rejected", reason="truncated_image", message=detail)
     text = shown(*dlq.page(letter, NoWay(POINTLESS)), width=160)
     assert text.index("the file is cut short (truncated_image)") < text.index(detail)
+    letter = replace(letter, message="the file is cut short")
+    assert shown(*dlq.page(letter, NoWay(POINTLESS)), width=160).count("cut short") == 1
 
 
 def test_a_wrong_extension_is_told_on_the_images_page() -> None:

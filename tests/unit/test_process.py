@@ -319,6 +319,7 @@ def test_an_own_filter_that_raises_is_named_with_its_line(
     assert (end["status"], end["reason"]) == ("failed", "TypeError")
     assert end["why"].startswith("the filter too-much raised TypeError: unsupported operand")
     assert end["message"] == "filter too-much: lambdas/images/filters/too_much.py, line 6"
+    assert f"({end['message']})" in run("process", "good.png", isolate)[1]
 
 
 def test_of_steps_that_tell_one_fact_the_last_by_name_wins_as_in_the_row(

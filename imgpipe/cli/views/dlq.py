@@ -158,7 +158,7 @@ def _lines(letter: Letter, route: Route) -> dict[str, str]:
         "version": render.safe(letter.version_id or ""),
         "error": render.safe(letter.error or "unknown"),
         "reason": render.safe(words.reason(letter.reason)),
-        "message": render.safe(letter.message),
+        "message": render.safe(_more(letter)),
         "first seen": f"{words.short_time(letter.first_seen)} ({words.ago(letter.first_seen)})",
         "kept until": f"{words.short_time(letter.expires)} ({words.ago(letter.expires)})",
         "attempts": str(letter.receives or ""),
@@ -167,6 +167,12 @@ def _lines(letter: Letter, route: Route) -> dict[str, str]:
         "code": render.safe(letter.code_hash),
         "settings": render.safe(letter.settings_hash),
     }
+
+
+def _more(letter: Letter) -> str:
+    """Return what was found; nothing where that is the reason's words again."""
+    said = words.reason(letter.reason, named=False)
+    return "" if letter.message == said else letter.message
 
 
 def _body(letter: Letter) -> str:

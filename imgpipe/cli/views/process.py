@@ -179,9 +179,10 @@ def _counted(end: Processed) -> str:
 
 
 def _refusal(end: Processed) -> str:
-    """Return why in words, with what was found; without words, the error's own."""
+    """Return why in words, with what was found, or where; without words, the error's own."""
     if end.message and end.message != end.why:
-        return f"{end.why}: {end.message}"
+        found = end.status == "rejected"
+        return f"{end.why}: {end.message}" if found else f"{end.why} ({end.message})"
     return end.why or end.reason
 
 
