@@ -82,3 +82,15 @@ def test_an_image_is_erased_with_its_receipt(page: Page, studio: Pipeline) -> No
     page.get_by_role("button", name="Done").click()
     expect(tile).to_have_count(0)
     studio.run("metadata", "show", "secret.jpg", code=1)
+
+
+def test_a_saved_comparison_is_shown(page: Page, studio: Pipeline) -> None:
+    page.goto("/compare")
+    expect(page.locator("main")).to_contain_text("imgpipe load --compare --save compare.json")
+    phase = {"mode": "coupled", "weather": "down", "uploads": 12, "refused": 11, "unprocessed": 12}
+    times = {"p50": 0.25, "p95": None, "p99": None}
+    told = {"kind": "compare", "phases": [{**phase, "upload_s": times}]}
+    (studio.folder / "compare.json").write_text(json.dumps(told))
+    page.goto("/compare")
+    expect(page.locator("tbody tr")).to_contain_text("a call")
+    expect(page.locator("tbody tr")).to_contain_text("0.25 s")

@@ -221,6 +221,7 @@ function dress() {
   const root = sheet, stage = $("#stage", root), after = $("[data-after]", root), before = $("[data-before]", root);
   const fit = () => after && after.classList.toggle("small", after.naturalWidth < stage.clientWidth && after.naturalHeight < stage.clientHeight);
   after?.addEventListener("load", fit);
+  if (after?.complete) fit();
   for (const button of $$("button[data-show]", root)) {
     button.addEventListener("click", () => {
       for (const it of $$("button[data-show]", root)) it.setAttribute("aria-pressed", String(it === button));
