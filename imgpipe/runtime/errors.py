@@ -52,6 +52,18 @@ WORDS: dict[Reason, str] = {
 """Each reason in words that a person reads."""
 
 
+def megapixels(pixels: int) -> str:
+    """Return a number of pixels as people say it."""
+    return (
+        f"{pixels / 1e6:,.1f} MP".replace(".0 ", " ") if pixels >= 100_000 else f"{pixels} pixels"
+    )
+
+
+def megabytes(count: int) -> str:
+    """Return a number of bytes as people say it."""
+    return f"{count / 1e6:,.1f} MB".replace(".0 ", " ") if count >= 100_000 else f"{count} bytes"
+
+
 class Rejected(Exception):  # noqa: N818 - an outcome, not a fault
     """The upload can't be processed, now or later. `message` says what was found, with numbers."""
 

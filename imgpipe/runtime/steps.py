@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import batch, events, labels, lane, log, naming, results
-from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient
+from imgpipe.runtime.errors import Malformed, Reason, Rejected, Transient, megabytes
 from imgpipe.runtime.job import Job, from_change
 from imgpipe.runtime.made import extension
 from imgpipe.runtime.matching import matches
@@ -208,7 +208,9 @@ class _Worker:
         if not source.size:
             raise Rejected(Reason.EMPTY_FILE)
         if source.size > limit:
-            raise Rejected(Reason.TOO_LARGE, f"{source.size} bytes; the limit is {limit}")
+            raise Rejected(
+                Reason.TOO_LARGE, f"{megabytes(source.size)}; the limit is {megabytes(limit)}"
+            )
         data = source.read()
         try:
             return self._made_in_time(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Reason, Rejected, megabytes
 from imgpipe.runtime.image.opening import refusals
 
 if TYPE_CHECKING:
@@ -78,5 +78,6 @@ def check_memory(opened: Opened, placements: Iterable[Placement], limits: Limits
     if needed > limits.max_decoded_bytes:
         raise Rejected(
             Reason.MEMORY_LIMIT,
-            f"{opened.frames} frames take {needed} bytes; there are {limits.max_decoded_bytes}",
+            f"{opened.frames} frames take {megabytes(needed)}; "
+            f"there are {megabytes(limits.max_decoded_bytes)}",
         )

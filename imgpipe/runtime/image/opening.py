@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Reason, Rejected, megabytes, megapixels
 from imgpipe.runtime.image import counting, kinds
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
-from imgpipe.runtime.image.structure import declared_size
+from imgpipe.runtime.image.structure import PLAINLY, declared_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,20 +156,22 @@ def _check(im: Image.Image, frames: int, data: bytes, limits: Limits) -> None:
     if frames > limits.max_frames:
         raise Rejected(Reason.TOO_MANY_FRAMES, f"more than {limits.max_frames} frames")
     if data.startswith(JPEG) and pixels * counting.scans(data) > MAX_SCANNED_PIXELS:
-        raise Rejected(Reason.TIME_LIMIT, f"{counting.scans(data)} scans of {pixels} pixels")
+        raise Rejected(Reason.TIME_LIMIT, f"{counting.scans(data)} scans of {megapixels(pixels)}")
 
 
 def _check_pixels(size: Size, limits: Limits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
         raise Rejected(
-            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels; the limit is {limits.max_pixels}"
+            Reason.TOO_MANY_PIXELS,
+            f"{width} x {height}, {megapixels(width * height)}; "
+            f"the limit is {megapixels(limits.max_pixels)}",
         )
 
 
 def _too_much_memory(needed: int, limits: Limits) -> Rejected:
-    there = limits.max_decoded_bytes
-    return Rejected(Reason.MEMORY_LIMIT, f"decoding takes {needed} bytes; there are {there}")
+    there = megabytes(limits.max_decoded_bytes)
+    return Rejected(Reason.MEMORY_LIMIT, f"decoding takes {megabytes(needed)}; there are {there}")
 
 
 def check_memory(im: Image.Image, whole: Size, limits: Limits) -> None:
@@ -209,11 +212,13 @@ def refusals(size: int) -> Iterator[None]:
     except MemoryError as error:
         raise Rejected(Reason.MEMORY_LIMIT) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Rejected(Reason.TOO_MANY_PIXELS, str(error).partition(" exceeds")[0]) from error
+        raise Rejected(Reason.TOO_MANY_PIXELS, _bomb(error)) from error
     except UnidentifiedImageError as error:
-        raise Rejected(Reason.CORRUPT_IMAGE, f"its header can't be read ({size} bytes)") from error
+        why = f"its first bytes are an image's, the rest of its header isn't ({size} bytes)"
+        raise Rejected(Reason.CORRUPT_IMAGE, why) from error
     except Exception as error:
-        raise Rejected(_reason(error), f"{type(error).__name__}: {error}"[:300]) from error
+        reason = _reason(error)
+        raise Rejected(reason, f"{PLAINLY[reason]} ({_theirs(error)})") from error
 
 
 @contextmanager
@@ -243,7 +248,21 @@ def _muted() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _bomb(error: Exception) -> str:
+    """Return Pillow's "Image size (22118400 pixels) exceeds limit of …" in megapixels."""
+    limit = megapixels(Image.MAX_IMAGE_PIXELS or 0)
+    found = re.search(r"\((\d+) pixels", str(error))
+    return f"{megapixels(int(found[1])) if found else 'too many'}; the limit is {limit}"
+
+
+def _theirs(error: Exception) -> str:
+    """Return a decoder's own words, for who looks for them."""
+    return (str(error) or type(error).__name__)[:200]
+
+
 def _reason(error: Exception) -> Reason:
     text = str(error).lower()
+    if "max_text_memory" in text:
+        return Reason.METADATA_TOO_LARGE
     cut = isinstance(error, EOFError) or "truncated" in text or "premature" in text
     return Reason.TRUNCATED_IMAGE if cut else Reason.CORRUPT_IMAGE

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import struct
 
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Reason, Rejected, megapixels
 from imgpipe.runtime.image import kinds
 
+PLAINLY = {
+    Reason.TRUNCATED_IMAGE: "the file ends before its picture is complete",
+    Reason.CORRUPT_IMAGE: "what is in the file makes no picture",
+    Reason.METADATA_TOO_LARGE: "it carries more text than 64 MB",
+}
+"""What a decoder's exception comes to, said before its own words."""
 _PNG_HEADER_END = 33
 _WEBP_HEADER_END = 30
 _LEAST = 16
@@ -25,9 +31,11 @@ def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
     width, height = declared_size(data)
     pixels = width * height
     if pixels > max_pixels:
-        return Rejected(Reason.TOO_MANY_PIXELS, f"it declares {pixels} pixels")
+        return Rejected(
+            Reason.TOO_MANY_PIXELS, f"{megapixels(pixels)}; the limit is {megapixels(max_pixels)}"
+        )
     if is_cut_short(data):
-        return Rejected(Reason.TRUNCATED_IMAGE, refusal.message)
+        return Rejected(Reason.TRUNCATED_IMAGE, PLAINLY[Reason.TRUNCATED_IMAGE])
     kind = kinds.unread(data)
     return Rejected(Reason.UNSUPPORTED_FORMAT, f"{kind}, which we can't read") if kind else refusal
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import Reason, Rejected, megabytes
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.rendering import render
 from imgpipe.runtime.image.resampling import resize
@@ -92,7 +92,8 @@ class Work:
         if needed > limits.max_decoded_bytes:
             raise Rejected(
                 Reason.MEMORY_LIMIT,
-                f"turning it takes {needed} bytes; there are {limits.max_decoded_bytes}",
+                f"turning it takes {megabytes(needed)}; "
+                f"there are {megabytes(limits.max_decoded_bytes)}",
             )
 
     def _filtered(self, base: Image.Image) -> Image.Image:

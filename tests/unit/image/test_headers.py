@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from imgpipe.runtime import image
 from imgpipe.runtime.errors import Reason, Rejected
@@ -75,3 +75,28 @@ def test_a_webp_is_refused_before_its_decoder_takes_memory(kind: str) -> None:
 )
 def test_a_few_bytes_have_the_reason_that_helps(data: bytes, reason: Reason) -> None:
     assert refusal(data).reason is reason
+
+
+def test_what_was_found_is_said_plainly_and_the_decoders_words_come_last() -> None:
+    jpeg = encoded(corners(400, 300), "JPEG")
+    cut = refusal(jpeg[: len(jpeg) // 2])
+    assert cut.reason is Reason.TRUNCATED_IMAGE
+    assert cut.message.startswith("the file ends before its picture is complete (image file")
+    webp = encoded(corners(400, 300), "WEBP")
+    assert refusal(webp[:-99]).message == "the file ends before its picture is complete"
+    assert "Error" not in refusal(webp[:60] + bytes(99) + webp[159:]).message
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("limit", [200_000, 300_000])
+def test_too_many_pixels_are_told_in_megapixels_with_the_limit(kind: str, limit: int) -> None:
+    refused = refusal(encoded(Image.new("RGB", (1000, 500)), kind), Limits(max_pixels=limit))
+    assert refused.reason is Reason.TOO_MANY_PIXELS
+    assert refused.message.endswith(f"0.5 MP; the limit is {limit / 1e6} MP")
+
+
+def test_a_png_that_unpacks_to_too_much_text_is_told_from_a_damaged_one() -> None:
+    texts = PngImagePlugin.PngInfo()
+    for number in range(70):
+        texts.add_text(f"comment {number}", "0" * 1_000_000, zip=True)
+    assert refusal(encoded(corners(), "PNG", pnginfo=texts)).reason is Reason.METADATA_TOO_LARGE
