@@ -58,7 +58,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "bytes": "The largest file.",
         "pixels": "The largest picture, width times height.",
         "frames": "The most frames of an animation or pages of a document.",
-        "decode": "The longest that the work on one image may take, at most three fifths of its function's timeout.",
+        "decode": "The most processor time that the work on one image may take, at most three fifths of its function's "
+        "timeout.",
         "memory": "The most memory that the work on one image may take, at most three quarters of its function's.",
         "isolate": "Work on images in a process of its own: one that hangs, crashes or takes too much memory "
         "is rejected, and costs no other.",
