@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from imgpipe import cloud
 from imgpipe.deploy import diagram
-from imgpipe.deploy.sketch import sketch
 from imgpipe.errors import MissingError
 from imgpipe.local import mailbox
 from imgpipe.operate import images, rows, status
@@ -71,17 +70,9 @@ class Desk:
         drawn = diagram.svg(self._project.graph)
         before, _, rest = drawn.partition("<style>")
         _, _, after = rest.partition("</style>")
-        shorts = {name: short for short, name in self._project.graph.queues.items()}
-        queues = [
-            {"title": node.title, "dlq": node.dlq}
-            for node in sketch(self._project.graph).nodes.values()
-            if node.shape == "queue"
-        ]
         return self._console.page(
             "desk.html",
             svg=before + after,
-            queues=json.dumps(queues),
-            names=json.dumps(shorts),
             has_mail=self._project.graph.environment == cloud.LOCAL,
         )
 
