@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from threading import Event
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def stream(do: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def stream(
+    do: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    stopping: Event | None = None,
+) -> Iterator[Result]:
     """Yield `do(item)` of each item, in the order they finish; at most two items a worker are under
     way.
 
     The first exception ends it, once the calls under way have returned. So does closing the
-    generator: what has not begun never begins.
+    generator: what has not begun never begins, and what takes long sees that `stopping` is set.
     """
     pool = ThreadPoolExecutor(workers, "imgpipe")
     waiting = iter(items)
@@ -34,6 +40,8 @@ def stream(do: Callable[[Item], Result], items: Iterable[Item], workers: int) ->
             for future in done:
                 yield future.result()
     finally:
+        if stopping is not None:
+            stopping.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from threading import Semaphore
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from imgpipe.errors import MissingError, UsageError
+from imgpipe.operate import parallel
 from imgpipe.operate.upload import asked, multipart, sources, stale
 from imgpipe.operate.upload.run import run
 from imgpipe.operate.upload.send import MULTIPART_BYTES, Sent
@@ -150,6 +151,32 @@ def test_an_interrupted_upload_is_finished_by_the_next_run(
     assert sent.resumed == there
     assert counting.calls.count("upload_part") == 3 - parts
     assert stored(project, sent.key) == large.read_bytes()
+
+
+@pytest.mark.capability("S2-8")
+def test_a_person_who_interrupts_need_not_wait_for_the_end_of_a_large_file(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "huge.tif"
+    path.write_bytes(os.urandom(6 * MULTIPART_BYTES))
+    begun = Event()
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        begun.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "wait", interrupted)
+    found = sources.find([str(path)], "incoming/")
+    with pytest.raises(KeyboardInterrupt):
+        list(run(project, found, lambda _: begun.set()))
+    monkeypatch.undo()
+    s3, bucket = project.cloud.client("s3"), project.graph.uploads_bucket
+    [unfinished] = multipart.unfinished_uploads(s3, bucket, f"incoming/{path.name}")
+    parts = list(multipart.list_parts(s3, bucket, f"incoming/{path.name}", unfinished["UploadId"]))
+    assert 0 < len(parts) < path.stat().st_size // parts[0]["Size"]
+    [sent] = upload(project, path)
+    assert isinstance(sent, Sent)
+    assert sent.resumed == sum(part["Size"] for part in parts)
 
 
 def test_parts_of_other_bytes_are_sent_again(project: Project, large: Path) -> None:

@@ -161,7 +161,7 @@ def summary(tally: Tally) -> str:
     took = (
         f"{render.size(tally.sent_bytes)} in {seconds:.1f} s ({rate}/s)"
         if tally.sent
-        else "nothing sent"
+        else "none to its end"
     )
     parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took}"]
     parts += [f"{count:,} {words.status(status)}" for status, count in sorted(tally.ends.items())]
@@ -178,7 +178,9 @@ def tell_if_cut_short(tally: Tally) -> None:
     """Say what had happened when Ctrl-C or an error ended it early."""
     if not tally.ended:
         render.err().print(f"[yellow]cut short:[/] {summary(tally)}", soft_wrap=True)
-        render.err().print("[cyan]next:[/] run it again: large files go on where they stopped")
+        render.err().print(
+            "[cyan]next:[/] run it again: of a large file, the parts that are there aren't sent again"
+        )
 
 
 def table(tally: Tally) -> Table:

@@ -6,6 +6,7 @@ credentials, a missing permission, no bucket, no cloud) ends the run.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code, explain
@@ -54,6 +55,10 @@ def refuse_if_unheard(project: Project) -> None:
         )
 
 
+class StoppedError(Exception):
+    """A person interrupted: this file is not sent to its end now."""
+
+
 def _api(project: Project) -> Api:
     from imgpipe.operate.upload.direct import Api
 
@@ -78,15 +83,22 @@ def run(
     s3, bucket = project.cloud.client("s3"), project.graph.uploads_bucket
     api = _api(project) if via_api else None
 
+    stopping = threading.Event()
+
+    def told(count: int) -> None:
+        progress(count)
+        if stopping.is_set():  # between two parts: those that are there wait for the next run
+            raise StoppedError
+
     def one(item: Source | NotSent) -> Sent | NotSent:
         if isinstance(item, NotSent):
             return item
         try:
-            return api.send(item, progress) if api else send(s3, bucket, item, progress)
+            return api.send(item, told) if api else send(s3, bucket, item, told)
         except (BotoCoreError, ClientError) as error:
             known = explain(error, f"uploading {item.path}")
             if isinstance(known, _HOPELESS) or error_code(error) == "NoSuchBucket":
                 raise known from error
             return NotSent(item.path, item.key, "refused", known.why or str(known))
 
-    yield from parallel.stream(one, found, workers)
+    yield from parallel.stream(one, found, workers, stopping)
