@@ -6,6 +6,7 @@ to the first picture (`preview`), to the row that is done (`done`), and to the n
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 NOTICE = "notice#completed#"
+NOTICE_S = 30.0
+"""How long a notice may take after its window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Report:
 def of(burst: Burst) -> Report:
     """Read the rows, outputs and notices of `burst` and return its figures."""
     found = rows.by_keys(burst.project, list(burst.uploads), consistent=True)
-    sent = _notices(burst.project, found)
+    sent = _notices_in_time(burst.project, found)
     ended = Counter(end.status for end in burst.ended.values())
     return Report(
         images=burst.plan.images,
@@ -176,13 +179,22 @@ def _keys(project: Project, prefix: str) -> set[str]:
     return {item["Key"] for page in listed for item in page.get("Contents", ())}
 
 
+def _notices_in_time(project: Project, found: Mapping[str, Row]) -> dict[str, str]:
+    """Return the same once everybody was told, or when that takes too long: notices gather for a while first."""
+    done = sum(row["status"] == "done" for row in found.values())
+    if not done or not _people_hear(project):
+        return {}
+    deadline = time.monotonic() + project.spec.notify.window + NOTICE_S
+    while len(told := _notices(project, found)) < done and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return told
+
+
 def _notices(project: Project, found: Mapping[str, Row]) -> dict[str, str]:
     """Return when people were told that an image is ready; a claim without a send isn't told."""
     wanted = [
         (key, NOTICE + row["sequencer"]) for key, row in found.items() if row["status"] == "done"
     ]
-    if not wanted or not _people_hear(project):
-        return {}
     slices = [wanted[start : start + 100] for start in range(0, len(wanted), 100)]
     told: dict[str, str] = {}
     for some in slices:
