@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-from skimage.metrics import structural_similarity
 
 from tests.benchmarks.core.job import Job
 from tests.benchmarks.core.workers import NotHereError, Workers
@@ -50,6 +49,8 @@ def measure(
 def _compared(
     whole: Image.Image, made: Path, references: dict[tuple[int, int], Any]
 ) -> tuple[float, float, int]:
+    from skimage.metrics import structural_similarity  # only `make bench` installs it
+
     picture = Image.open(made)
     if picture.size not in references:
         best = whole.resize(picture.size, Image.Resampling.LANCZOS)
