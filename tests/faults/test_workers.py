@@ -178,7 +178,7 @@ def test_a_killed_worker_gives_its_image_to_another(tinter: Pipeline) -> None:
     (tinter.folder / "slow").write_text("30")
     with Worker(tinter, "--hold", "5s") as worker:
         until("work began", worker.attempts)
-        os.kill(int(worker.attempts()[0]), signal.SIGKILL)
+        os.kill(worker.health()["workers"][0]["pid"], signal.SIGKILL)
         (tinter.folder / "slow").write_text("0")
         until("all done", lambda: all_done(tinter, 3))
         until("started again", lambda: worker.health()["workers"][0]["restarts"] == 1)
