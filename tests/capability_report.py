@@ -36,6 +36,7 @@ class Reporter:
         rows: dict[str, dict[str, str]] = {}
         for (row, test), outcome in sorted(self._seen.items()):
             rows.setdefault(row, {})[test] = outcome
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(rows, indent=1) + "\n")
 
 

@@ -6,10 +6,12 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.capability_report import Reporter
 from tests.photos import ROOT
 
 
@@ -54,6 +56,12 @@ def test_a_row_without_proof_is_open_and_an_unknown_row_is_refused(
     assert "1 of 2 rows are proven" in page
     with pytest.raises(ValueError, match="S9-9"):
         capabilities.page({"S9-9": {}}, titles)
+
+
+def test_the_report_of_a_run_makes_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "report.json"
+    Reporter(file).pytest_sessionfinish()
+    assert file.read_text() == "{}\n"
 
 
 def _marked() -> Iterator[tuple[str, str, str]]:
