@@ -96,7 +96,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "contain: all of it on a canvas of that size; fill: stretched.",
         "format": "The file format.",
         "quality": "Of the encoder, for jpeg, webp and avif.",
-        "background": "What shows where the original is transparent, or beside it.",
+        "background": "What shows where the original is transparent, or beside it: a colour, or clear.",
         "metadata": "What is kept of the original's EXIF: nothing, artist and copyright, or the "
         "camera's notes too; the place as `gps` says.",
         "enlarge": "Make small pictures larger to reach the size.",

@@ -186,6 +186,16 @@ def _colour(text: str) -> str:
     return text.lower()
 
 
+def _background(text: str) -> str:
+    """Return a colour, or the word for none."""
+    if text in ("clear", "transparent"):
+        return "clear"
+    try:
+        return _colour(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or `clear`") from None
+
+
 def _place(value: object) -> object:
     if value in ("drop", "round", "keep") or _is_decimals(value):
         return value
@@ -249,10 +259,10 @@ Phone = Annotated[
 ]
 Push = Annotated[str, AfterValidator(_push)]
 Destination = Annotated[str, AfterValidator(_destination)]
-Colour = Annotated[
+Background = Annotated[
     str,
-    AfterValidator(_colour),
-    WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"}),
+    AfterValidator(_background),
+    WithJsonSchema({"type": "string", "pattern": "^(#[0-9A-Fa-f]{6}|clear|transparent)$"}),
 ]
 Place = Annotated[
     str | int,
@@ -334,7 +344,7 @@ class Variant(Section):
     fit: Literal["inside", "cover", "contain", "fill"] = "inside"
     format: Literal["jpeg", "png", "webp", "avif", "gif"] = "jpeg"
     quality: Quality = 80
-    background: Colour = "#ffffff"
+    background: Background = "#ffffff"
     metadata: Literal["strip", "copyright", "all"] = "strip"
     enlarge: Yes = False
     gravity: Gravity = "centre"

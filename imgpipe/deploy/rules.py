@@ -272,6 +272,11 @@ def _idle(made: Variant) -> Iterator[tuple[str, str]]:
         yield "gravity", "`attention` says what `fit: cover` keeps; `contain` keeps everything"
     if made.progressive and made.format != "jpeg":
         yield "progressive", f"a {made.format} can't be progressive; leave it out"
+    if made.background == "clear" and made.format == "jpeg":
+        yield (
+            "background",
+            "a jpeg can't be clear: write `format: webp` (or png, avif), or a background's colour",
+        )
     if len(set(made.dpr)) < len(made.dpr):
         yield "dpr", "a density is listed twice"
     largest = max(made.dpr, default=1) * max(made.width or 0, made.height or 0)

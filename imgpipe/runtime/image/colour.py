@@ -16,7 +16,7 @@ from PIL import Image
 
 PLAIN = frozenset({"L", "RGB", "RGBA"})
 MAX_PROFILE_BYTES = 8_000_000
-_SPACES = {"L": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB "}
+_SPACES = {"L": b"GRAY", "LA": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB "}
 _TO_RGBA = frozenset({"PA", "LA", "La", "RGBa"})
 
 

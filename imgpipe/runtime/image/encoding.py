@@ -141,9 +141,9 @@ def _ready(im: Image.Image, variant: Variant) -> Image.Image:
     """Return `im` in a mode that the format has."""
     match variant.format:
         case "jpeg":
-            return _flat(im, variant.background)
+            return _flat(im, variant.backdrop)
         case "gif":
-            return _with_palette(im, variant.background)
+            return _with_palette(im, variant.backdrop)
         case "png":
             return _plain(im)
         case _:

@@ -26,6 +26,8 @@ MAX_SIDE = {"jpeg": 65_500, "webp": 16_383, "png": 65_500, "avif": 65_500, "gif"
 """The longest side that an encoder takes."""
 ATTENTION = "attention"
 BACKGROUND = "#ffffff"
+CLEAR = "clear"
+"""The background that is none: what is around or under the picture stays transparent."""
 CENTRE: Point = (0.5, 0.5)
 GRAVITIES: Mapping[str, Point] = {
     "centre": CENTRE,
@@ -64,6 +66,16 @@ class Variant:
     def focus(self) -> Point:
         """The point of the picture that matters, as far as settings tell."""
         return self.focal or GRAVITIES.get(self.gravity, CENTRE)
+
+    @property
+    def clear(self) -> bool:
+        """Whether what is around the picture is to be transparent, and can be."""
+        return self.background == CLEAR and self.format != "jpeg"
+
+    @property
+    def backdrop(self) -> str:
+        """The colour that shows through where a format has no alpha."""
+        return BACKGROUND if self.background == CLEAR else self.background
 
     @property
     def looks(self) -> bool:

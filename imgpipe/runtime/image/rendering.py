@@ -69,8 +69,8 @@ def cut(source: Image.Image, placement: Placement, original: Size) -> Image.Imag
 def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> Image.Image:
     """Return `pixels` on its canvas, where its focus says.
 
-    What is around a picture with alpha is clear if the format can be, unless a background other
-    than the default is asked for.
+    What is around it is clear if the format can be and `background: clear` asks for it, or if it
+    has alpha itself and no background is asked for.
     """
     if placement.canvas is None or placement.canvas == pixels.size:
         return pixels
@@ -79,12 +79,12 @@ def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> I
         round((placement.canvas[0] - pixels.width) * across),
         round((placement.canvas[1] - pixels.height) * down),
     )
-    if pixels.mode == "RGBA" and variant.format != "jpeg":
-        clear = variant.background == BACKGROUND
+    if variant.clear or (pixels.mode == "RGBA" and variant.format != "jpeg"):
+        clear = variant.clear or variant.background == BACKGROUND
         canvas = Image.new("RGBA", placement.canvas, (0, 0, 0, 0) if clear else variant.background)
         canvas.paste(pixels, at)
         return canvas
-    mode = "L" if pixels.mode == "L" and is_grey(variant.background) else "RGB"
-    canvas = Image.new(mode, placement.canvas, variant.background)
+    mode = "L" if pixels.mode == "L" and is_grey(variant.backdrop) else "RGB"
+    canvas = Image.new(mode, placement.canvas, variant.backdrop)
     canvas.paste(pixels, at, mask=pixels.getchannel("A") if pixels.mode == "RGBA" else None)
     return canvas

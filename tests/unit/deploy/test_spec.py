@@ -157,6 +157,8 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
         ("{variants: {v: {width: 9, height: 9, fit: cover, gravity: north}}}", "`bottom-right`"),
         ("{variants: {v: {width: 9, height: 9, fit: cover, focal: [0.5, 2]}}}", "focal"),
         ("{variants: {v: {width: 9, format: png, progressive: true}}}", "can't be progressive"),
+        ("{variants: {v: {width: 9, background: clear}}}", "a jpeg can't be clear: write `format"),
+        ("{variants: {v: {width: 9, background: none}}}", "or `clear`"),
         ("{variants: {v: {width: 9000, dpr: [2]}}}", "18000 pixels wide or high"),
         ("{variants: {v: {width: 9, dpr: [5]}}}", "dpr"),
         (

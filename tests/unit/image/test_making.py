@@ -388,6 +388,37 @@ def test_a_background_fills_the_canvas_around_alpha_too() -> None:
     assert opened(_one(encoded(source, "PNG"), **box)).convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
 
 
+@pytest.mark.parametrize("kind", ["png", "webp", "avif", "gif"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_clear_background_leaves_what_is_beside_the_picture_transparent(
+    kind: str, mode: str
+) -> None:
+    data = encoded(corners().convert(mode), "PNG")
+    box: dict[str, Any] = {"height": 200, "fit": "contain", "format": kind}
+    made = opened(_one(data, background="clear", **box)).convert("RGBA")
+    assert made.size == (200, 200)
+    assert made.getchannel("A").getbbox() == (0, 25, 200, 175)
+    plain = corners().convert(mode).convert("RGB").resize((200, 150))
+    for x, y in ((20, 45), (180, 45), (20, 155), (180, 155)):
+        shown, alpha = made.getpixel((x, y))[:3], made.getpixel((x, y))[3]  # type: ignore[index]
+        assert alpha == 255
+        assert near(shown, plain.getpixel((x, y - 25)), 24)  # type: ignore[arg-type]
+
+
+def test_a_clear_background_is_white_where_a_format_has_none() -> None:
+    made = opened(_one(encoded(corners()), height=200, fit="contain", background="clear"))
+    assert made.getpixel((100, 3)) == (255, 255, 255)
+
+
+def test_a_grey_picture_that_keeps_its_profile_keeps_it_beside_a_clear_background() -> None:
+    grey = bytes(16) + b"GRAY" + bytes(16) + b"acsp" + bytes(92)  # a header is all that is read
+    data = encoded(corners().convert("L"), "PNG", icc_profile=grey)
+    box: dict[str, Any] = {"height": 200, "fit": "contain", "format": "png", "profile": "keep"}
+    made = opened(_one(data, background="clear", **box))
+    assert made.mode == "LA"
+    assert made.info["icc_profile"] == grey
+
+
 def _one(data: bytes, **settings: Any) -> bytes:
     wanted = {"s": {"variants": {"v": {"width": 200, **settings}}}}
     return image.make(data, wanted, Limits())["s"].variants["v"].data
