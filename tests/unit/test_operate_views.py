@@ -25,6 +25,8 @@ from imgpipe.cli.views import status as status_view
 from imgpipe.cli.views.fitting import fitted, shares
 from imgpipe.cli.views.json_list import JsonList
 from imgpipe.operate.dlq import queues
+from imgpipe.operate.dlq.choose import Choice
+from imgpipe.operate.dlq.groups import grouped
 from imgpipe.operate.dlq.letters import decode
 from imgpipe.operate.dlq.route import POINTLESS, NoWay
 from imgpipe.operate.log_search import Line
@@ -308,8 +310,30 @@ def test_no_table_breaks_a_word_where_a_key_can_give_way() -> None:
     [page] = metadata.pages([told], 80)
     text = shown(fitted(page, 80), width=80)
     assert widest(text) <= 80
-    assert "unsupported_format" in text
+    assert "not an image" in text
     assert "rejected" in text
+
+
+def test_lists_tell_a_refusal_in_a_photographers_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = row(status="rejected", error={"class": "Rejected", "reason": "truncated_image"})
+    letter = replace(letters()[0], error="Rejected", reason="truncated_image", message="")
+    for width, code in ((80, False), (160, True)):
+        monkeypatch.setattr(words, "width", lambda width=width: width)
+        for made in (
+            dlq.table([letter], width),
+            dlq.groups(grouped([letter])),
+            *metadata.pages([{**told, "reason": "truncated_image"}], width),
+        ):
+            text = " ".join(shown(fitted(made, width), width=width).split())
+            assert "the file is cut" in text
+            assert ("truncated_image" in text) == code
+
+
+def test_letters_are_chosen_by_the_words_that_lists_show() -> None:
+    letter = replace(letters()[0], error="Rejected", reason="truncated_image", message="")
+    for asked in ("cut short", "truncated_image", "rejected"):
+        assert Choice(error=asked).matches(letter)
+    assert not Choice(error="too large").matches(letter)
 
 
 def test_a_table_that_fits_is_left_alone() -> None:

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from imgpipe.operate.dlq.mover import Outcome
     from imgpipe.operate.dlq.rescue import Rescued
 
+WIDE = 120
+"""Columns from which a table has all that it can tell; in a pipe it always has."""
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
 
 
 def table(letters: Sequence[Letter], width: int) -> Table:
     """Return letters as a table; where there is room, with the queue and the attempts."""
-    if width >= 120:
+    if width >= WIDE:
         return _wide(letters)
     made = words.table(
         "id", "step", "key", "why", "since", "kept for", folds=("step", "key", "why")
@@ -77,7 +79,7 @@ def rescued(found: Sequence[Rescued]) -> Table:
         "id", "queue", "key", "why", "failed", "archived", folds=("queue", "key", "why")
     )
     for letter in found:
-        why = ": ".join(text for text in (letter.error, letter.reason) if text) or "unknown"
+        why = _in_words(letter.error, letter.reason) or "unknown"
         times = (from_iso(letter.first_seen), from_iso(letter.rescued_at))
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
@@ -109,7 +111,7 @@ def _wide(letters: Sequence[Letter]) -> Table:
             render.safe(letter.step),
             render.safe(letter.key or "-"),
             render.safe(letter.error or "unknown"),
-            render.safe(letter.reason),
+            render.safe(words.reason(letter.reason)),
             words.short_time(letter.first_seen),
             _kept(letter),
             str(letter.receives or "-"),
@@ -118,9 +120,14 @@ def _wide(letters: Sequence[Letter]) -> Table:
 
 
 def _why(letter: Letter) -> str:
-    named = letter.error if letter.error != REJECTED else ""
-    told = [text for text in (named, letter.reason) if text]
-    return render.safe(": ".join(told) or "unknown: see the log")
+    return render.safe(_in_words(letter.error, letter.reason) or "unknown: see the log")
+
+
+def _in_words(error: str, reason: str) -> str:
+    """Return a failure's class and reason; of an upload that was refused, why, as people say it."""
+    if error == REJECTED:
+        return words.reason(reason, named=words.width() >= WIDE)
+    return ": ".join(text for text in (error, reason) if text)
 
 
 def _kept(letter: Letter) -> str:

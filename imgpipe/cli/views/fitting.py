@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from rich.table import Column, Table
 
+READABLE = 18
+"""Columns that a sentence wants, so that it isn't read word by word down the screen."""
 LONGEST_WORD = 20
 """A longer word, such as a key, may be broken: it is read as well on two lines."""
 
@@ -44,7 +46,8 @@ def _fit(made: Table, width: int) -> None:
     ]
     room = width - between
     if sum(least) <= room:
-        chosen = shares(shares(least, whole, room), natural, room)
+        lines = [min(READABLE, all_of_it) for all_of_it in natural]
+        chosen = shares(shares(shares(least, lines, room), whole, room), natural, room)
         for column, each in zip(made.columns, chosen, strict=True):
             column.width = each
 

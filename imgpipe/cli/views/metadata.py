@@ -271,7 +271,7 @@ def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
     for row in rows:
         facts = row["facts"]
         when = from_iso(row["uploaded_at"])
-        apart = (", ".join(row["outputs"]), row.get("reason") or "")
+        apart = (", ".join(row["outputs"]), words.reason(row.get("reason") or ""))
         told = apart if wide else (_note(row),) if noted else ()
         made.add_row(
             render.safe(row["key"]),
@@ -286,4 +286,6 @@ def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
 
 def _note(row: Mapping[str, Any]) -> str:
     """Return what is worth a column where room is short: nothing of an image that is done."""
-    return "" if row["status"] == "done" else row.get("reason") or ", ".join(row["outputs"])
+    if row["status"] == "done":
+        return ""
+    return words.reason(row.get("reason") or "", named=False) or ", ".join(row["outputs"])

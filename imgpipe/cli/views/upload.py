@@ -200,7 +200,7 @@ def table(tally: Tally) -> Table:
             words.status(image.status),
             f"{image.ms:,}" if image.ms is not None else "",
             render.safe(", ".join(image.outputs)),
-            render.safe(image.reason or ""),
+            render.safe(words.reason(image.reason or "", named=False)),
         )
     return made
 

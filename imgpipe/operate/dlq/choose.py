@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate import images
 from imgpipe.operate.dlq.groups import fingerprint
+from imgpipe.runtime.errors import WORDS, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,8 @@ def _means(wanted: str, prefix: str, key: str) -> bool:
 
 
 def _contains(wanted: str, letter: Letter) -> bool:
+    in_words = WORDS[Reason(letter.reason)] if letter.reason in set(Reason) else ""
     return any(
         wanted.casefold() in text.casefold()
-        for text in (letter.error, letter.reason, letter.message)
+        for text in (letter.error, letter.reason, letter.message, in_words)
     )
