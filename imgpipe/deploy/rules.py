@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import LOCAL
-from imgpipe.deploy import steps, templates
+from imgpipe.deploy import steps, templates, trial
 from imgpipe.deploy.model import Notice, Only, Spec, Step, StepLambda, Variant
 from imgpipe.deploy.names import DLQ_ENDING, OPERATIONS, RESERVED
-from imgpipe.deploy.problems import Finding, YamlPath, did_you_mean
+from imgpipe.deploy.problems import Finding, YamlPath
 from imgpipe.deploy.units import duration, shown
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def variant_settings(context: Context) -> Iterator[Finding]:
     """Settings that another one makes idle are mistaken for working."""
     for name, step in context.spec.steps.items():
         for variant, made in step.variants.items():
-            for field, why in _idle(made):
+            for field, why in (*_idle(made), *_impossible(made)):
                 yield Finding(_step(name, "variants", variant, field), f"`{variant}`: {why}")
 
 
@@ -270,6 +270,9 @@ def _idle(made: Variant) -> Iterator[tuple[str, str]]:
         yield "focal", "`focal` and `gravity` say the same thing; write one of them"
     if made.gravity == "attention" and made.fit == "contain":
         yield "gravity", "`attention` says what `fit: cover` keeps; `contain` keeps everything"
+
+
+def _impossible(made: Variant) -> Iterator[tuple[str, str]]:
     if made.progressive and made.format != "jpeg":
         yield "progressive", f"a {made.format} can't be progressive; leave it out"
     if made.background == "clear" and made.format == "jpeg":
@@ -285,7 +288,8 @@ def _idle(made: Variant) -> Iterator[tuple[str, str]]:
 
 
 def filters(context: Context) -> Iterator[Finding]:
-    """Try each filter on a tiny picture. Code of a user's own may know filters that we don't."""
+    """Try each filter on a small picture. Code of a user's own may know filters that we don't."""
+    folder = templates.source_folder(steps.IMAGES, context.folder)
     for name, step in context.spec.steps.items():
         if step.filters and not step.variants:
             yield Finding(
@@ -293,7 +297,7 @@ def filters(context: Context) -> Iterator[Finding]:
             )
         for index, item in enumerate(step.filters if steps.source(step) == steps.IMAGES else ()):
             [(filter_name, value)] = item.items()
-            why = _filter_refusal(filter_name, value, context.folder)
+            why = trial.refusal(filter_name, value, folder)
             if why:
                 yield Finding(_step(name, "filters", index), why)
 
@@ -318,30 +322,12 @@ def borders(context: Context) -> Iterator[Finding]:
 def _margin(wanted: Sequence[Mapping[str, Any]], project: Path) -> int:
     from imgpipe.runtime.image.filters import chain
 
+    folder = templates.source_folder(steps.IMAGES, project)
+    ours = [item for item in wanted if not any(trial.is_own(name, folder) for name in item)]
     try:
-        return chain(wanted, templates.source_folder(steps.IMAGES, project)).margin()
+        return chain(ours, folder).margin()
     except Exception:  # noqa: BLE001 - what is wrong with a filter, the rule before says
         return 0
-
-
-def _filter_refusal(name: str, value: object, project: Path) -> str:
-    from PIL import Image
-
-    from imgpipe.runtime.image.filters import FILTERS, apply, find
-
-    folder = templates.source_folder(steps.IMAGES, project)
-    if value is False:
-        return f"`{name}`: leave a filter out to switch it off"
-    try:
-        find(name, folder)
-    except Exception as error:  # noqa: BLE001 - a file of the user's own may raise anything
-        hint = did_you_mean(name, sorted(FILTERS)) if isinstance(error, LookupError) else ""
-        return f"{error}{hint}"
-    try:
-        apply(Image.new("RGB", (4, 4), "teal"), [{name: value}], folder)
-    except Exception as error:  # noqa: BLE001 - so may its function
-        return f"`{name}` can't be {shown(value)} ({error})"
-    return ""
 
 
 def facts(context: Context) -> Iterator[Finding]:

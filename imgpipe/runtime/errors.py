@@ -3,6 +3,7 @@
 
     Exception
     ├── Rejected      for good: the upload itself is at fault. It goes to the `rejected` queue
+    ├── FilterFailed  a filter of the project's own broke: dead letters, until it is mended
     ├── Transient     for now: try again, then the dead-letter queue
     └── Malformed     the message is none of ours. Tried again, so that it ends in the dead letters
 
@@ -71,6 +72,17 @@ class Rejected(Exception):  # noqa: N818 - an outcome, not a fault
         super().__init__(f"{reason}: {message}" if message else str(reason))
         self.reason = reason
         self.message = message or WORDS[reason]
+
+
+class FilterFailed(Exception):  # noqa: N818 - an outcome, not a fault
+    """A filter of the project's own broke: its code is to be mended, the upload may be fine.
+
+    It is tried again and ends in the dead letters, from where it is sent again once that is done.
+    """
+
+    def __init__(self, name: str, what: str, where: str = "") -> None:
+        told = f"the filter `{name}` {what}"
+        super().__init__(f"{told} ({where})" if where else told)
 
 
 class Transient(Exception):  # noqa: N818 - an outcome, not a fault

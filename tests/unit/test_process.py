@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from imgpipe.cli import build
 from imgpipe.cli.views import process as view
 from imgpipe.cli.views.fitting import fitted
-from imgpipe.deploy import spec
+from imgpipe.deploy import spec, trial
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate.process import files as named
 from imgpipe.operate.process import functions, many, work
@@ -300,26 +300,125 @@ def test_a_small_picture_has_pixels_rather_than_no_megapixels(run: Run, project:
     assert "40 x 30 · 1,200 pixels · png" in said
 
 
-@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
-def test_an_own_filter_that_raises_is_named_with_its_line(
-    run: Run, project: Path, isolate: str
-) -> None:
+SMALL = "im.width < 90"
+"""What a filter is tried on before anything is run."""
+ENDS = {
+    "return im.mode / 2": "raised TypeError: unsupported operand type(s) for /: 'str' and 'int'",
+    "raise ValueError": "raised ValueError",
+    "return None": "returned nothing, not a picture",
+    "return 'im'": "returned a str, not a picture",
+    "return im.crop((0, 0, 9, 9))": "returned 9 x 9 pixels for 100 x 75",
+    "import sys; sys.exit(4)": "raised SystemExit: 4",
+}
+DEADLY = {
+    "while True: pass": "took more than 1 s of processor time",
+    "import time; time.sleep(60)": "wasn't done in 2.0 s: it waits for something, it hangs, or",
+    "import os; os.kill(os.getpid(), 9)": "was killed (SIGKILL), by its own hand or because",
+    "import os; os._exit(3)": "ended its process (exit code 3)",
+    "import faulthandler, os; faulthandler.disable(); os.abort()": "crashed its process (SIGABRT)",
+}
+
+
+def own_filter(project: Path, body: str, *, when: str = f"not {SMALL}", head: str = "") -> None:
+    """Write a filter `too-much` that does `body` when `when` is so, and a pipeline that has it."""
     own = project / "lambdas" / "images" / "filters"
-    own.mkdir()
-    (own / "too_much.py").write_text(
-        "def too_much(im, value):\n    return im if im.width < 90 else _broken(im)\n\n\n"
-        "def _broken(im):\n    return im.mode / 2\n"
-    )
+    own.mkdir(exist_ok=True)
+    text = f"{head}\ndef too_much(im, value):\n    if {when}:\n        {body}\n    return im\n"
+    (own / "too_much.py").write_text(text)
     (project / "pipeline.yaml").write_text(
-        "version: 1\nname: art\nsteps:\n  art:\n    via: queue\n    filters: [too-much]\n"
-        "    variants: {art: {width: 100}}\n"
+        "version: 1\nname: art\nuploads: {limits: {decode: 1s}}\nsteps:\n  art:\n    via: queue\n"
+        "    filters: [sepia, too-much]\n    variants: {art: {width: 100}}\n"
     )
+
+
+def wall_s(body: str) -> float:
+    """Return a limit by the clock that a busy machine keeps to, unless it is the one to be met."""
+    return 2 if "sleep" in body else 60
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+@pytest.mark.parametrize(("body", "did"), ENDS.items())
+def test_an_own_filter_that_goes_wrong_is_named_with_its_line(
+    run: Run, project: Path, body: str, did: str, isolate: str
+) -> None:
+    own_filter(project, body)
     _, said = run("process", "good.png", "--json", isolate)
     (end,) = json.loads(said)
-    assert (end["status"], end["reason"]) == ("failed", "TypeError")
-    assert end["why"].startswith("the filter too-much raised TypeError: unsupported operand")
-    assert end["message"] == "filter too-much: lambdas/images/filters/too_much.py, line 6"
-    assert f"({end['message']})" in run("process", "good.png", isolate)[1]
+    assert (end["status"], end["reason"]) == ("failed", "FilterFailed")
+    assert end["why"].startswith(f"the filter `too-much` {did}")
+    assert end["message"].startswith("lambdas/images/filters/too_much.py")
+    assert end["message"].endswith(", line 4") == ("raised" in did)
+    page = run("process", "good.png", isolate)[1]
+    assert f"next: mend {end['message']}, and run the same again" in " ".join(page.split())
+
+
+@pytest.mark.parametrize(("body", "did"), DEADLY.items())
+def test_an_own_filter_that_takes_its_process_along_is_named(
+    project: Path, body: str, did: str
+) -> None:
+    own_filter(project, body)
+    declared = spec.load(project / "pipeline.yaml", "local")
+    limits = Limits(decode_s=1, wall_s=wall_s(body))
+    wanted = work.Task(functions=functions.functions(declared, project), limits=limits)
+    (end,) = many.process(named.find([str(project / "good.png")]), wanted)
+    assert (end.status, end.reason) == ("failed", "FilterFailed")
+    assert end.why.startswith(f"the filter `too-much` {did}")
+    assert end.message == "lambdas/images/filters/too_much.py"
+
+
+@pytest.mark.parametrize(("body", "did"), [*ENDS.items(), *DEADLY.items()])
+def test_an_own_filter_that_goes_wrong_is_told_before_anything_is_run(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, body: str, did: str
+) -> None:
+    monkeypatch.setattr(trial, "LIMITS", Limits(decode_s=1, wall_s=wall_s(body)))
+    own_filter(project, body.replace("9, 9", "8, 8"), when=SMALL)
+    told = did.replace("9 x 9 pixels for 100 x 75", "8 x 8 pixels for 64 x 48")
+    with pytest.raises(UsageError) as refused:
+        run("process", "good.png")
+    assert f"pipeline.yaml:7:22: the filter `too-much` {told}" in str(refused.value)
+    assert "mend lambdas/images/filters/too_much.py" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (
+            "import nothing_like_it",
+            "raised ModuleNotFoundError: No module named 'nothing_like_it' ",
+        ),
+        ("def broken(:", "raised SyntaxError: "),
+        ("PHASE = 'turn'", 'has a PHASE that is neither "tone" nor "finish"'),
+        ("import os; os._exit(0)", "ended its process (exit code 0)"),
+    ],
+)
+def test_an_own_filter_that_is_none_is_told_before_anything_is_run(
+    run: Run, project: Path, head: str, told: str
+) -> None:
+    own_filter(project, "pass", head=head)
+    with pytest.raises(UsageError) as refused:
+        run("process", "good.png")
+    assert f"the filter `too-much` {told}" in str(refused.value)
+    assert ("too_much.py, line 1)" in str(refused.value)) == told.startswith("raised")
+
+
+def test_an_own_finish_must_work_on_grey_and_on_alpha(run: Run, project: Path) -> None:
+    own_filter(
+        project, "return im.convert('CMYK')", when="im.mode == 'RGB'", head="PHASE = 'finish'"
+    )
+    assert run("process", "good.png")[0] == 0
+    own_filter(project, "1 / 0", when="im.mode == 'L'", head="PHASE = 'finish'")
+    with pytest.raises(UsageError, match=r"line 4\), on a grey picture"):
+        run("process", "good.png")
+
+
+def test_what_an_own_filter_prints_is_no_data(
+    run: Run, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own_filter(project, "print('hello')", when="True")
+    code, said = run("process", "good.png", "--json")
+    assert code == 0
+    assert json.loads(said)[0]["status"] == "done"
+    assert "hello" not in capfd.readouterr().out
 
 
 def test_of_steps_that_tell_one_fact_the_last_by_name_wins_as_in_the_row(

@@ -105,6 +105,9 @@ def page(end: Processed) -> Iterator[RenderableType]:
     if end.variants:
         yield ""
         yield _variants(end)
+    if end.status == "failed" and end.message:
+        yield ""
+        yield f"[cyan]next:[/] mend {render.safe(end.message)}, and run the same again"
 
 
 def _shares(end: Processed) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,10 +68,22 @@ class Task:
     clock: Clock = time.perf_counter
 
     def makes(self) -> list[tuple[Function, Make]]:
-        loaded = [(each, load_make(each.source, each.folder)) for each in self.functions]
+        loaded = [(each, _aside(load_make(each.source, each.folder))) for each in self.functions]
         if not (self.isolate and self.limits.isolate):
             return loaded
         return [(each, guarded(make)) for each, make in loaded]
+
+
+def _aside(make: Make) -> Make:
+    """Return `make` with what it prints on stderr: stdout is the command's data."""
+
+    def made(
+        data: bytes, wanted: Mapping[str, Mapping[str, Any]], limits: Limits
+    ) -> Mapping[str, Made]:
+        with redirect_stdout(sys.stderr):
+            return make(data, wanted, limits)
+
+    return made
 
 
 def one(file: File | NoFile, task: Task, makes: Sequence[tuple[Function, Make]]) -> Processed:
@@ -120,13 +134,9 @@ def _failed(path: str, error: Exception, size: int, reason: str = "") -> Process
 
 
 def _blamed(failed: Processed, error: Exception, function: Function) -> Processed:
-    """Return `failed` with the place in the project's own code, where it was that code that raised."""
-    found = blame.place(error, function)
-    if found is None:
-        return failed
-    who = f"the filter {found.filter}" if found.filter else "the project's own handler"
-    told = f"{failed.reason}: {failed.why}" if failed.why else failed.reason
-    return replace(failed, why=f"{who} raised {told}", message=str(found))
+    """Return `failed` with the place in the project's own code, where it was that code that failed."""
+    found = blame.blame(error, function)
+    return replace(failed, why=f"{found.who} {found.did}", message=found.place) if found else failed
 
 
 def _worked(

@@ -53,7 +53,8 @@ class Guard:
         """Return what `make` returns and raise what it raises.
 
         Raises Rejected with `time_limit` (of the processor), `memory_limit` or `worker_crash` for
-        what the child came to, Transient when there is no process to be had or both attempts
+        what the child came to, FilterFailed when it came to that in a filter of the project's own,
+        Transient when there is no process to be had or both attempts
         together took longer by the clock than `limits.clock_s`, which says more of the machine
         than of the picture.
         """
@@ -67,11 +68,11 @@ class Guard:
                     continue  # what it still held of the images before may have been too much
                 return _outcome(said, child.outbox)
             except wire.LateError:
-                raise endings.too_late(limits.clock_s) from None
+                raise endings.too_late(limits.clock_s, child.doing()) from None
             except wire.GoneError:
-                status = child.end()
+                doing, status = child.doing(), child.end()
                 if again or endings.used_up(status):
-                    raise endings.rejection(status, limits.decode_s) from None
+                    raise endings.outcome(status, limits.decode_s, doing) from None
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 child.end()
                 raise Rejected(Reason.WORKER_CRASH, "its decoder went wild") from error
@@ -102,7 +103,7 @@ class Child:
     """One process. `waits` says whether it could take another image."""
 
     def __init__(self, make: Make) -> None:
-        self.inbox, self.outbox = wire.shared_file(), wire.shared_file()
+        self.inbox, self.outbox, self.diary = (wire.shared_file() for _ in range(3))
         asking, saying = os.pipe(), os.pipe()
         self._line = wire.Line(saying[0], asking[1])
         _kept.update((saying[0], asking[1]))
@@ -110,7 +111,7 @@ class Child:
         self.used = False
         self.waits = True
         try:
-            self.pid = _fork(make, wire.Line(asking[0], saying[1]), self.inbox, self.outbox)
+            self.pid = _fork(make, wire.Line(asking[0], saying[1]), self)
         except OSError as error:
             self._status = 0
             self._close()
@@ -135,6 +136,10 @@ class Child:
         self.waits = not said["last"]
         return said
 
+    def doing(self) -> str:
+        """Return the filter of the project's own that it is in, or was when it died; "" if none."""
+        return os.pread(self.diary, wire.LONGEST_NOTE, 0).decode(errors="replace")
+
     def is_alive(self) -> bool:
         if self._status is None:
             self._status = _reaped(self.pid, os.WNOHANG)
@@ -155,16 +160,17 @@ class Child:
     def _close(self) -> None:
         _kept.difference_update((self._line.reading, self._line.writing))
         self._line.close()
-        os.close(self.inbox)
-        os.close(self.outbox)
+        for file in (self.inbox, self.outbox, self.diary):
+            os.close(file)
 
 
-def _fork(make: Make, line: wire.Line, inbox: int, outbox: int) -> int:
-    """Return the number of a new process that serves `line`.
+def _fork(make: Make, line: wire.Line, files: Child) -> int:
+    """Return the number of a new process that serves `line`, with the `files` that both have open.
 
     No signal may come between the fork and the `try`: what a handler raises there would go up the
     function's stack in the child, which would then be the function a second time.
     """
+    from imgpipe.runtime import doing
     from imgpipe.runtime.guard import child
 
     sys.stdout.flush()
@@ -179,7 +185,8 @@ def _fork(make: Make, line: wire.Line, inbox: int, outbox: int) -> int:
                 for descriptor in _kept:
                     os.close(descriptor)
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                child.serve(make, line, inbox, outbox)
+                doing.told_to(lambda text: wire.note(files.diary, text))
+                child.serve(make, line, files.inbox, files.outbox)
             finally:
                 os._exit(1)
     finally:

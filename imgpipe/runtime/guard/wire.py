@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LONGEST_LINE = 16 << 20
+LONGEST_NOTE = 200
 KEPT_BYTES = 16 << 20
 """Shared memory up to this size stays for the next image; more is given back."""
 
@@ -68,6 +69,12 @@ def give_back(file: int) -> None:
     """Give back the memory of `file` if it is much."""
     if os.fstat(file).st_size > KEPT_BYTES:
         os.ftruncate(file, 0)
+
+
+def note(file: int, text: str) -> None:
+    """Write `text` in place of all that `file` has."""
+    os.ftruncate(file, 0)
+    os.pwrite(file, text.encode()[:LONGEST_NOTE], 0)
 
 
 class Line:

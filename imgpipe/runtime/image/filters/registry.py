@@ -4,21 +4,21 @@ project's own.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from PIL import Image
+from imgpipe.runtime.image.filters.own import FOLDER, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from PIL import Image
+
     from imgpipe.runtime.image.geometry import Size
 
 Value = Any  # what pipeline.yaml says behind the filter's name; None or True when it says nothing
-Function = Callable[[Image.Image, Value], Image.Image]
+Function = Callable[["Image.Image", Value], "Image.Image"]
 Phase = Literal["turn", "tone", "finish"]
 """When a filter works.
 
@@ -26,7 +26,6 @@ turn: on the upright picture, before variants are cut; may change its size, and 
 tone: on plain RGB, once, at the size of the largest variant; keeps the size.
 finish: on each variant, when it has its size; sees alpha.
 """
-FOLDER = "filters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +39,7 @@ class Filter:
     alpha: bool = False  # whether a tone wants RGBA where there is alpha: it moves pixels
     size: Callable[[Size, Value], Size] | None = None  # the size after a turn
     margin: Callable[[Value], int] | None = None  # pixels that a finish adds on each side
+    own: bool = False  # whether it is the project's, not one of ours
 
     def __call__(self, im: Image.Image, value: Value) -> Image.Image:
         return self.function(im, value)
@@ -61,30 +61,15 @@ def register(name: str, **more: Any) -> Callable[[Function], Function]:
 def find(name: str, folder: Path | None = None) -> Filter:
     """Return the filter `name`: the project's, in `folder`/filters, or one of ours.
 
-    Raises LookupError when there is none, and whatever the project's file raises.
+    Raises LookupError when there is none, FilterFailed when the project's file is no filter.
     """
-    own = folder / FOLDER / f"{name.replace('-', '_')}.py" if folder else None
-    if own and own.is_file():
-        return _loaded(name, own, own.stat().st_mtime_ns)
+    path = folder / FOLDER / f"{name.replace('-', '_')}.py" if folder else None
+    if path and path.is_file():
+        filter_ = loaded(name, path, path.stat().st_mtime_ns)
+        return Filter(name=name, function=filter_, phase=filter_.phase, colours=True, own=True)
     if name not in FILTERS:
         raise LookupError(f"there is no filter `{name}`")
     return FILTERS[name]
-
-
-@lru_cache(maxsize=64)
-def _loaded(name: str, path: Path, changed_ns: int) -> Filter:  # noqa: ARG001 - part of the key
-    found = importlib.util.spec_from_file_location(f"imgpipe_filter_{path.stem}", path)
-    assert found is not None  # noqa: S101 - a file that ends with .py
-    assert found.loader is not None  # noqa: S101
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    function = getattr(module, path.stem, None)
-    if not callable(function):
-        raise ValueError(f"{FOLDER}/{path.name} has no function `{path.stem}`")  # noqa: TRY004 - a wrong setting
-    phase: Phase = getattr(module, "PHASE", "tone")
-    if phase not in ("tone", "finish"):
-        raise ValueError(f'{FOLDER}/{path.name}: PHASE is "tone" or "finish"')
-    return Filter(name=name, function=function, phase=phase, colours=True)
 
 
 def number(value: Value, default: float, low: float, high: float) -> float:
