@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
     from imgpipe.operate.backfill.choose import Asked, Choice
@@ -187,7 +187,6 @@ def _refuse_nothing(asked: Asked, choice: Choice) -> None:
 
 def _approve(project: Project, run: Run, *, yes: bool) -> None:
     """Ask before anything is sent; a run that nobody wants is forgotten."""
-    from imgpipe.cli.examine import confirm
     from imgpipe.operate.backfill import manifest, send
     from imgpipe.operate.backfill.work import Steps
 
@@ -195,7 +194,7 @@ def _approve(project: Project, run: Run, *, yes: bool) -> None:
     try:
         send.refuse_other_settings(project, Steps.of(project.graph), run)
         if not yes:
-            confirm(f"Send {run.images:,} to be worked on?")
+            asking.confirm("the run", f"Send {run.images:,} to be worked on?")
         approved = True
     finally:
         if not approved:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
     from imgpipe.operate.dlq.choose import Choice
@@ -191,6 +190,7 @@ def redrive(
     lost. Exits 1 if some could not be moved.
     """
     from imgpipe.cli.views import dlq as view
+    from imgpipe.operate.dlq import by_group
 
     asked = _Asked(step=step, error=error, key=key, queue=queue, group=group)
     project, choice = _open(file, env, ids=tuple(ids or ()), older=older, newer=newer, **asked)
@@ -198,7 +198,7 @@ def redrive(
         _server_side(project, choice)
         return
     letters, homes = _find(project, choice)
-    routes = _routes(project, letters, force=force)
+    routes = by_group.routes(project, letters, force=force)
     if dry_run:
         _show_plan(routes, json)
         return
@@ -239,7 +239,10 @@ def purge(
     if letters and not yes:
         width = render.err().width
         render.err().print(fitted(view.table(letters, width), width))
-        _confirm(f"Throw {words.plural(len(letters), 'dead letter')} away for good?")
+        asking.confirm(
+            "throwing letters away",
+            f"Throw {words.plural(len(letters), 'dead letter')} away for good?",
+        )
     outcomes = _run(run(project, homes, letters), len(letters), "purging")
     gone = [outcome for outcome in outcomes if outcome.status == "deleted"]
     if json:
@@ -350,36 +353,15 @@ def _after_canaries(
     """Send one letter of each group and wait; return what may follow, and what became of the others."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.operate.dlq import canary
-    from imgpipe.operate.dlq.groups import fingerprint
-    from imgpipe.operate.dlq.mover import Outcome
-    from imgpipe.operate.dlq.route import NoWay
     from imgpipe.operate.times import duration
 
-    ways = {letter.id: way for letter, way in routes}
-    movable = [letter for letter, way in routes if not isinstance(way, NoWay)]
-    chosen = canary.canaries(movable)
-    said = canary.before(project, [letter for _, letter in chosen.values()])
-    first = _run(
-        _redriven(project, homes, [(letter, ways[letter.id]) for _, letter in chosen.values()]),
-        len(chosen),
-        "canaries",
-    )
-    moved = {outcome.letter.id for outcome in first if outcome.status == "moved"}
-    sent = [pair for pair in chosen.values() if pair[1].id in moved]
-    worked: set[str] = set()
-    for tried in canary.watch(project, sent, said, duration(timeout)):
+    def send(ways: Sequence[tuple[Letter, Route]]) -> list[Outcome]:
+        return _run(_redriven(project, homes, ways), len(ways), "canaries")
+
+    def tell(tried: canary.Tried) -> None:
         render.err().print(view.canary_line(tried), soft_wrap=True)
-        if tried.verdict == "worked":
-            worked.add(tried.group.id)
-    done = {outcome.letter.id for outcome in first}
-    rest = [(letter, way) for letter, way in routes if letter.id not in done]
-    kept = [
-        Outcome(letter, "left", "", "the canary of its group did not end well")
-        for letter, way in rest
-        if not isinstance(way, NoWay) and fingerprint(letter) not in worked
-    ]
-    left = {outcome.letter.id for outcome in kept}
-    return [pair for pair in rest if pair[0].id not in left], [*first, *kept]
+
+    return canary.lead(project, routes, send, duration(timeout), tell)
 
 
 def _open(
@@ -426,16 +408,8 @@ def _find(project: Project, choice: Choice) -> tuple[list[Letter], list[Home]]:
     return choose.chosen(letters, choice), homes
 
 
-def _routes(
-    project: Project, letters: Iterable[Letter], *, force: bool
-) -> list[tuple[Letter, Route]]:
-    from imgpipe.operate.dlq import route
-
-    return [(letter, route.chosen(project.graph, letter, force=force)) for letter in letters]
-
-
 def _redriven(
-    project: Project, homes: list[Home], routes: list[tuple[Letter, Route]]
+    project: Project, homes: list[Home], routes: Sequence[tuple[Letter, Route]]
 ) -> Iterator[Outcome]:
     from imgpipe.operate.dlq.mover import redrive as run
 
@@ -520,11 +494,3 @@ def _follow_move(move: Callable[[], Iterator[Any]]) -> None:
                 render.err().print(
                     f"{progress.queue}: {words.plural(progress.moved, 'letter')} moved by SQS"
                 )
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise errors.UsageError(
-            "this needs an answer", "there is no terminal to ask on", hint="add --yes"
-        )
-    typer.confirm(question, abort=True, err=True)

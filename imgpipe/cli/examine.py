@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +89,9 @@ def audit(
     patience = timedelta(seconds=duration(grace))
     project = _open(file, env)
     if heal and not dry_run and not yes:
-        confirm("Send again what is missing, and mend what is stale or left over?")
+        asking.confirm(
+            "the healing", "Send again what is missing, and mend what is stale or left over?"
+        )
     tally = walk.begin(project, below, resume=resume)
     found = walk.walk(project, tally, patience, healing=heal and not dry_run)
     healed = _audited(project, found, tally, acts=heal and not dry_run, plans=heal, json=json)
@@ -178,7 +179,7 @@ def erase(
         return
     if not yes:
         render.err().print(*view.holdings(found), sep="\n")
-        confirm("Remove all of this for good?")
+        asking.confirm("the erasing", "Remove all of this for good?")
     with render.err().status(f"erasing {render.safe(found.key)}") as status:
         for receipt in run.erase(project, found.key, timeout_s=timeout_s):
             status.update(f"{receipt.total:,} removed; looking for what comes back")
@@ -247,15 +248,6 @@ def _next_of_selftest(test: SelfTest, checks: list[Check], *, keep: bool) -> Non
         commands = " or ".join(f"imgpipe why {test.key(name)}" for name in ("good", "poison"))
     render.err().print(f"[cyan]next:[/] {render.safe(commands)}")
     raise typer.Exit(errors.PENDING)
-
-
-def confirm(question: str) -> None:
-    """Ask on a terminal; elsewhere, ask for --yes. Raises Abort on a no."""
-    if not sys.stdin.isatty():
-        raise errors.UsageError(
-            "this needs an answer", "there is no terminal to ask on", hint="add --yes"
-        )
-    typer.confirm(question, abort=True, err=True)
 
 
 def _open(file: Path, env: str) -> Project:

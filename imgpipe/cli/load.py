@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
     from imgpipe.operate.load.burst import Burst, Plan
@@ -159,12 +158,7 @@ def _approve(project: Project, plan: Plan, budget: float, *, yes: bool) -> None:
         )
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise errors.UsageError(
-            "the burst", "nobody is there to approve it", hint="run again with --yes"
-        )
-    if not typer.confirm(f"{words} in {project.graph.environment}. Send them?", err=True):
-        raise typer.Abort
+    asking.confirm("the burst", f"{words} in {project.graph.environment}. Send them?")
 
 
 def _run(burst: Burst, *, quiet: bool) -> Report:

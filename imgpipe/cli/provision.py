@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -210,26 +210,16 @@ def _approve(project: Project, changes: Sequence[Action], yes: bool) -> None:
     from imgpipe.deploy.plan import Verb
 
     deletes = any(action.verb is Verb.DELETE for action in changes)
-    if yes:
-        return
-    if sys.stdin.isatty():
-        _ask("Delete these?" if all_deleted(changes) else "Apply this plan?")
-    elif deletes or project.graph.environment != options.LOCAL:
-        raise errors.UsageError(
-            "the plan", "nobody is there to approve it", hint="run again with --yes"
-        )
+    harmless = not deletes and project.graph.environment == options.LOCAL
+    if not yes and (sys.stdin.isatty() or not harmless):
+        question = "Delete these?" if all_deleted(changes) else "Apply this plan?"
+        asking.confirm("the plan", question)
 
 
 def all_deleted(changes: Sequence[Action]) -> bool:
     from imgpipe.deploy.plan import Verb
 
     return all(action.verb is Verb.DELETE for action in changes)
-
-
-def _ask(question: str) -> None:
-    if not typer.confirm(question, err=True):
-        render.err().print("nothing was changed")
-        raise typer.Exit(errors.FAILED)
 
 
 @contextmanager

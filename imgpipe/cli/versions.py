@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 from imgpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +81,8 @@ def rollback(
     if not changing:
         render.err().print("nothing to change: it is so already")
         return
-    _approve(yes)
+    if not yes:
+        asking.confirm("the rollback", "Roll back?")
     for version in changing:
         verb.rollback(project, site_of(project), version)
         render.err().print(f"{version.name} is at version {version.number} again")
@@ -104,17 +104,6 @@ def _shown(project: Project, wanted: Sequence[Version]) -> list[Version]:
                 f"[yellow]~[/] {version.name} → version {version.number}: {', '.join(words)}"
             )
     return changing
-
-
-def _approve(yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "the rollback", "nobody is there to approve it", hint="run again with --yes"
-        )
-    if not typer.confirm("Roll back?", err=True):
-        raise typer.Abort
 
 
 def _table(found: Sequence[Version]) -> Table:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
 from imgpipe.deploy.names import OPERATIONS
+from imgpipe.operate import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,12 +51,8 @@ def read(project: Project, name: str) -> dict[str, Any] | None:
 
 def names(project: Project, under: str) -> Iterator[str]:
     """Yield the names of the notes below `ops/<under>`, sorted."""
-    pages = project.cloud.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(
-        Bucket=project.graph.variants_bucket, Prefix=f"{OPERATIONS}/{under}"
-    ):
-        for it in page.get("Contents", []):
-            yield it["Key"].removeprefix(f"{OPERATIONS}/")
+    for key in listing.keys(project, f"{OPERATIONS}/{under}"):
+        yield key.removeprefix(f"{OPERATIONS}/")
 
 
 def remove(project: Project, name: str) -> None:

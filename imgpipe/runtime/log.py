@@ -12,6 +12,10 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAMESPACE = "imgpipe"
 """Of the metrics that the functions count themselves."""
@@ -34,17 +38,24 @@ def line(event: str, **fields: object) -> None:
 
 
 def count(event: str, metric: str, value: int, function: str) -> None:
-    """Write a line that CloudWatch also adds to the metric `metric` of a function: its embedded metric format.
+    """Write a line that CloudWatch also adds to the metric `metric` of a function.
 
     Costs no call and no permission: CloudWatch Logs reads it out of the line.
     """
+    line(event, **embedded({"FunctionName": function}, {metric: (value, "Count")}))
+
+
+def embedded(
+    dimensions: Mapping[str, str], metrics: Mapping[str, tuple[float, str]]
+) -> dict[str, Any]:
+    """Return the fields of a line in CloudWatch's embedded metric format: values with their units, under dimensions."""
     described = {
         "Namespace": NAMESPACE,
-        "Dimensions": [["FunctionName"]],
-        "Metrics": [{"Name": metric, "Unit": "Count"}],
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in metrics.items()],
     }
     told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
-    line(event, **{"_aws": told, "FunctionName": function, metric: value})
+    return {"_aws": told, **dimensions, **{name: value for name, (value, _) in metrics.items()}}
 
 
 def now() -> str:

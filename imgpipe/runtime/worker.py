@@ -226,23 +226,18 @@ def _record(message: Mapping[str, Any]) -> Record:
 
 def metrics(settings: Settings, tally: Tally) -> dict[str, Any]:
     """Return what was done since the worker began, in CloudWatch's embedded metric format."""
-    names = ("Done", "Failed", "BusySeconds")
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [["Pipeline", "Environment", "Step"]],
-        "Metrics": [
-            {"Name": name, "Unit": "Seconds" if "Sec" in name else "Count"} for name in names
-        ],
-    }
-    return {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
-        "Pipeline": settings.pipeline,
-        "Environment": settings.environment,
-        "Step": settings.function,
-        "Done": tally.done,
-        "Failed": tally.failed,
-        "BusySeconds": round(tally.busy_s, 3),
-    }
+    return log.embedded(
+        {
+            "Pipeline": settings.pipeline,
+            "Environment": settings.environment,
+            "Step": settings.function,
+        },
+        {
+            "Done": (tally.done, "Count"),
+            "Failed": (tally.failed, "Count"),
+            "BusySeconds": (round(tally.busy_s, 3), "Seconds"),
+        },
+    )
 
 
 @dataclass(slots=True)

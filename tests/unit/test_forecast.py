@@ -25,6 +25,7 @@ from imgpipe.operate.forecast import (
 )
 from imgpipe.operate.forecast.scenario import Outage, Scenario
 from imgpipe.operate.forecast.topology import Topology, Worker
+from imgpipe.operate.percentiles import percentiles
 from imgpipe.operate.project import offline
 from imgpipe.runtime import expected, notifier, steps, writer
 from imgpipe.runtime.image.making import make
@@ -178,7 +179,7 @@ def test_an_outage_of_the_writer_only_makes_results_wait(studio: Topology) -> No
     assert calm.done == broken.done == calm.images
     assert max(broken.depths["writer"]) > 10 * max(1, *calm.depths["writer"])
     assert broken.depths["images"][-1] == 0
-    medians = [simulation.percentiles(each.to_preview_s)["p50"] for each in (calm, broken)]
+    medians = [percentiles(each.to_preview_s)["p50"] for each in (calm, broken)]
     assert medians[0] == pytest.approx(medians[1], rel=0.2)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.operate.forecast.cost import Cost, Part
-from imgpipe.operate.forecast.simulation import MOST_IMAGES, Outcome, percentiles
+from imgpipe.operate.forecast.simulation import MOST_IMAGES, Outcome
+from imgpipe.operate.percentiles import percentiles
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
-from imgpipe.operate.forecast.simulation import percentiles
+from imgpipe.operate.percentiles import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,7 +95,7 @@ def comparison(phases: Sequence[Phase]) -> Group:
     made = render.table(*columns, right=columns[2:])
     words = {"coupled": "a call", "decoupled": "a queue"}
     for phase in sorted(phases, key=lambda each: [each.weather != "calm", each.weather == "down"]):
-        times = percentiles(list(phase.upload_s))
+        times = percentiles(phase.upload_s)
         waits = [f"{times[name]:.2f} s" for name in ("p50", "p95")]
         numbers = [_bad(count, phase.uploads) for count in (phase.refused, phase.unprocessed)]
         made.add_row(phase.weather, words[phase.mode], *waits, *numbers)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from imgpipe.errors import MissingError
 from imgpipe.operate.dlq import canary, causes, find, mover, queues, rescue, route
 from imgpipe.operate.dlq.groups import Group, grouped
-from imgpipe.operate.dlq.mover import Outcome
-from imgpipe.operate.dlq.route import NoWay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from imgpipe.operate.dlq.letters import Letter
+    from imgpipe.operate.dlq.mover import Outcome
     from imgpipe.operate.dlq.route import Route
     from imgpipe.operate.project import Project
 
@@ -53,31 +52,7 @@ def act(project: Project, name: str, what: Act, *, force: bool = False) -> list[
     def send(some: Sequence[tuple[Letter, Route]]) -> list[Outcome]:
         return list(mover.redrive(project, homes, some))
 
-    return send(ways) if what == "redrive" else _led(project, ways, send)
-
-
-def _led(
-    project: Project,
-    ways: Sequence[tuple[Letter, Route]],
-    send: Callable[[Sequence[tuple[Letter, Route]]], list[Outcome]],
-) -> list[Outcome]:
-    """Send one letter; the others only when its step is done with it."""
-    known: Mapping[str, Route] = {letter.id: way for letter, way in ways}
-    movable = [letter for letter, way in ways if not isinstance(way, NoWay)]
-    pairs = list(canary.canaries(movable).values())
-    if not pairs:
-        return send(ways)
-    said = canary.before(project, [letter for _, letter in pairs])
-    ahead = {letter.id for _, letter in pairs}
-    first = send([(letter, known[letter.id]) for _, letter in pairs])
-    moved = {outcome.letter.id for outcome in first if outcome.status == "moved"}
-    sent = [pair for pair in pairs if pair[1].id in moved]
-    tried = list(canary.watch(project, sent, said, CANARY_S))
-    rest = [pair for pair in ways if pair[0].id not in ahead]
-    if tried and all(each.verdict == "worked" for each in tried):
-        return [*first, *send(rest)]
-    why = next((each.why for each in tried if each.why), "it did not get there")
-    left = [
-        Outcome(letter, "left", "", f"the one ahead did not do well: {why}") for letter, _ in rest
-    ]
-    return [*first, *left]
+    untried: list[Outcome] = []
+    if what == "canary":
+        ways, untried = canary.lead(project, ways, send, CANARY_S, tell=lambda _: None)
+    return [*untried, *send(ways)]

@@ -13,18 +13,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.operate import rows
-from imgpipe.operate.dlq.groups import Group, grouped
+from imgpipe.operate.dlq.groups import Group, fingerprint, grouped
+from imgpipe.operate.dlq.mover import Outcome
+from imgpipe.operate.dlq.route import NoWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgpipe.operate.dlq.letters import Letter
+    from imgpipe.operate.dlq.route import Route
     from imgpipe.operate.project import Project
 
 POLL_S = 0.5
 Before = Mapping[str, Mapping[str, str]]
 """When each step of an image last said something, by key and step."""
 Verdict = Literal["worked", "failed", "silent"]
+Way = tuple["Letter", "Route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,41 @@ class Tried:
 class Clock:
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+
+def lead(
+    project: Project,
+    ways: Sequence[Way],
+    send: Callable[[Sequence[Way]], list[Outcome]],
+    timeout_s: float,
+    tell: Callable[[Tried], None],
+) -> tuple[list[Way], list[Outcome]]:
+    """Send one letter of each group and wait; return what may follow, and what became of the others.
+
+    `tell` hears how each one fared, as soon as it is known.
+    """
+    known = {letter.id: way for letter, way in ways}
+    movable = [letter for letter, way in ways if not isinstance(way, NoWay)]
+    pairs = list(canaries(movable).values())
+    said = before(project, [letter for _, letter in pairs])
+    first = send([(letter, known[letter.id]) for _, letter in pairs])
+    moved = {outcome.letter.id for outcome in first if outcome.status == "moved"}
+    trouble = {group.id: "it could not be sent" for group, _ in pairs}
+    for tried in watch(project, [pair for pair in pairs if pair[1].id in moved], said, timeout_s):
+        tell(tried)
+        trouble[tried.group.id] = "" if tried.verdict == "worked" else tried.why or tried.verdict
+    ahead = {letter.id for _, letter in pairs}
+    follow, left = [], []
+    for letter, way in ways:
+        why = "" if isinstance(way, NoWay) else trouble[fingerprint(letter)]
+        if letter.id in ahead:
+            continue
+        if why:
+            words = f"the canary of its group did not end well: {why}"
+            left.append(Outcome(letter, "left", "", words))
+        else:
+            follow.append((letter, way))
+    return follow, [*first, *left]
 
 
 def canaries(letters: Iterable[Letter]) -> dict[str, tuple[Group, Letter]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
-from imgpipe.operate import branches, rows
+from imgpipe.operate import branches, listing, rows
 from imgpipe.operate.audit import outputs
 from imgpipe.operate.dlq import find, queues
 from imgpipe.operate.dlq.letters import Home, Letter
@@ -134,15 +134,11 @@ class Survey:
 
     def _alike(self) -> Iterator[str]:
         """Yield outputs whose name is as this key's outputs are named."""
-        s3, graph = self.project.cloud.client("s3"), self.project.graph
         for folder in outputs.folders(self.project, {}):
             begin = self._begin(folder.name)
-            for page in s3.get_paginator("list_objects_v2").paginate(
-                Bucket=graph.variants_bucket, Prefix=f"{begin}."
-            ):
-                for it in page.get("Contents", []):
-                    if _VERSION.fullmatch(it["Key"].removeprefix(begin)):
-                        yield it["Key"]
+            for key in listing.keys(self.project, f"{begin}."):
+                if _VERSION.fullmatch(key.removeprefix(begin)):
+                    yield key
 
     def _begin(self, folder: str) -> str:
         made = output_key(folder, self.key, self.project.graph.prefix, "0" * 12, "x")

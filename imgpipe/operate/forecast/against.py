@@ -11,6 +11,7 @@ from imgpipe.cloud import LOCAL
 from imgpipe.errors import UsageError
 from imgpipe.operate.forecast import figures, simulation, work
 from imgpipe.operate.forecast.scenario import Scenario
+from imgpipe.operate.percentiles import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,7 +86,7 @@ def compare(told: Mapping[str, Any], outcome: simulation.Outcome) -> Iterator[Co
     yield Compared("images a second", rate, float(told["images_per_s"]))
     predicted = {"upload_to_preview": outcome.to_preview_s, "upload_to_done": outcome.to_done_s}
     for way, words in WAYS.items():
-        for name, value in simulation.percentiles(predicted[way]).items():
+        for name, value in percentiles(predicted[way]).items():
             measured = told["seconds_p"][way][name]
             if value is not None and measured is not None:
                 yield Compared(f"{words}, {name}", value, float(measured))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -293,13 +293,3 @@ class _Run:
 def run(topology: Topology, image: Image, timings: Timings, scenario: Scenario) -> Outcome:
     """Return what comes of `scenario` for uploads like `image`."""
     return _Run(topology, image, timings, scenario).run()
-
-
-def percentiles(values: list[float]) -> Mapping[str, float | None]:
-    """Return p50, p95 and p99 by the nearest rank; None where there is nothing."""
-    ranked = sorted(values)
-    wanted = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-    return {
-        name: ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else None
-        for name, share in wanted.items()
-    }

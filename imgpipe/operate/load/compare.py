@@ -21,14 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.deploy.names import OPERATIONS
 from imgpipe.errors import ImgpipeError
+from imgpipe.operate import listing, plots
 from imgpipe.operate.branches import creators, settings_of
-from imgpipe.operate.forecast.simulation import percentiles
 from imgpipe.operate.load.tiers import ANSWER_S, VARIABLE, Setup
+from imgpipe.operate.percentiles import percentiles
 from imgpipe.operate.worker import credentials
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Phase:
             "uploads": self.uploads,
             "refused": self.refused,
             "unprocessed": self.unprocessed,
-            "upload_s": dict(percentiles(list(self.upload_s))),
+            "upload_s": dict(percentiles(self.upload_s)),
         }
 
 
@@ -215,18 +217,14 @@ def _settle(project: Project, setup: Setup, names: list[str], *, wait_s: float) 
 
 def _processed(project: Project, setup: Setup) -> set[str]:
     place = setup.made("")[:-1]
-    pages = project.cloud.client("s3").get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=setup.bucket, Prefix=place)
-    keys = (item["Key"] for page in found for item in page.get("Contents", ()))
-    return {key.removeprefix(place).split("/", 1)[0] for key in keys}
+    return {key.removeprefix(place).split("/", 1)[0] for key in listing.keys(project, place)}
 
 
 def _delete(project: Project, prefix: str) -> None:
     s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        some = [{"Key": item["Key"]} for item in page.get("Contents", ())]
-        if some:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+    keys = listing.keys(project, prefix)
+    while some := [{"Key": key} for key in islice(keys, 1000)]:
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
 
 
 def _free_port() -> int:
@@ -237,22 +235,17 @@ def _free_port() -> int:
 
 def plot(phases: list[Phase], path: Path) -> None:
     """Write a PNG: how long uploads took, and how many have no pictures, both ways in each weather."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), dpi=150, layout="constrained")
+    figure = plots.figure("the same two tiers, joined by a call and by a queue", height=3.6)
     waits, losses = figure.subplots(1, 2)
-    figure.suptitle("the same two tiers, joined by a call and by a queue", fontsize=11)
     width = 0.38
     for offset, mode in enumerate(MODES):
         own = [phase for phase in phases if phase.mode == mode]
         places = [number + (offset - 0.5) * width for number in range(len(own))]
-        p95 = [percentiles(list(phase.upload_s))["p95"] or 0.0 for phase in own]
+        p95 = [percentiles(phase.upload_s)["p95"] or 0.0 for phase in own]
         waits.bar(places, p95, width, label=mode)
         losses.bar(places, [phase.unprocessed for phase in own], width, label=mode)
-    waits.set_title("a person waits, seconds (p95)", fontsize=9)
-    losses.set_title("uploads without pictures in the end", fontsize=9)
+    waits.set_title("a person waits, seconds (p95)")
+    losses.set_title("uploads without pictures in the end")
     for axes in (waits, losses):
         axes.set_xticks(range(len(WEATHERS)), WEATHERS)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, format="png", metadata={"Software": "imgpipe"})
+    plots.save(figure, (waits, losses), path, grid=False)

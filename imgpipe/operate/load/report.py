@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.operate import parallel, rows
-from imgpipe.operate.forecast.simulation import percentiles
+from imgpipe.operate import listing, parallel, plots, rows
 from imgpipe.operate.load import pictures
+from imgpipe.operate.percentiles import percentiles
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.runtime import items
 
@@ -69,7 +68,7 @@ class Report:
             "upload_to_done": self.done_s,
             "upload_to_notice": self.notice_s,
         }
-        return {name: percentiles(list(values)) for name, values in ways.items()}
+        return {name: percentiles(values) for name, values in ways.items()}
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -168,15 +167,12 @@ def _extra_outputs(burst: Burst, found: Mapping[str, Row]) -> int:
     named = {output["key"] for row in found.values() for output in row["outputs"].values()}
     folders = {key.split("/", 1)[0] for key in named}
     below = burst.prefix.removeprefix(burst.project.graph.prefix)
-    list_ = partial(_keys, burst.project)
-    stored = parallel.stream(list_, [f"{folder}/{below}" for folder in sorted(folders)], 4)
-    return sum(len(keys - named) for keys in stored)
-
-
-def _keys(project: Project, prefix: str) -> set[str]:
-    pages = project.cloud.client("s3").get_paginator("list_objects_v2")
-    listed = pages.paginate(Bucket=project.graph.variants_bucket, Prefix=prefix)
-    return {item["Key"] for page in listed for item in page.get("Contents", ())}
+    stored = parallel.stream(
+        lambda prefix: set(listing.keys(burst.project, prefix)),
+        [f"{folder}/{below}" for folder in sorted(folders)],
+        4,
+    )
+    return sum(len(found - named) for found in stored)
 
 
 def _notices_in_time(project: Project, found: Mapping[str, Row]) -> dict[str, str]:
@@ -225,33 +221,18 @@ def _claims(project: Project, wanted: Sequence[tuple[str, str]]) -> dict[str, st
 
 def plot(report: Report, path: Path) -> None:
     """Write a PNG of 1200 x 800 pixels: depths over time, and times as curves."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5.33), dpi=150, layout="constrained")
-    depth, times = figure.subplots(2, 1, height_ratios=[1, 1])
     setup = report.setup
-    figure.suptitle(
+    figure = plots.figure(
         f"{setup['pipeline']} in {setup['environment']}: {report.images:,} images, "
-        f"{report.images_per_s:.1f} a second, {len(report.lost)} lost",
-        fontsize=11,
+        f"{report.images_per_s:.1f} a second, {len(report.lost)} lost"
     )
+    depth, times = figure.subplots(2, 1, height_ratios=[1, 1])
     seconds = [(sample.at - report.started_at).total_seconds() for sample in report.samples]
     for name in report.samples[0].depths if report.samples else ():
         depth.plot(seconds, [sample.depths[name] for sample in report.samples], label=name)
     depth.set(xlabel="seconds", ylabel="messages in the queue")
-    for name, values in (
-        ("to the first picture", report.preview_s),
-        ("to done", report.done_s),
-        ("to the notice", report.notice_s),
-    ):
-        ranked = sorted(values)
-        shares = [100 * (place + 1) / len(ranked) for place in range(len(ranked))]
-        if ranked:
-            times.plot(ranked, shares, label=f"upload {name}")
-    times.set(xlabel="seconds", ylabel="% of images", ylim=(0, 101))
-    for axes in (depth, times):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, format="png", metadata={"Software": "imgpipe"})
+    plots.shares(times, report.preview_s, "upload to the first picture")
+    plots.shares(times, report.done_s, "upload to done")
+    plots.shares(times, report.notice_s, "upload to the notice")
+    times.set(xlabel="seconds", ylabel="% of images")
+    plots.save(figure, (depth, times), path)

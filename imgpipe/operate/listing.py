@@ -1,0 +1,18 @@
+"""The keys of stored outputs and notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgpipe.operate.project import Project
+
+
+def keys(project: Project, prefix: str) -> Iterator[str]:
+    """Yield the keys of the variants bucket that begin with `prefix`, in S3's order: by UTF-8 bytes."""
+    pages = project.cloud.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=project.graph.variants_bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            yield item["Key"]
