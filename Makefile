@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help demo demo-down test check capabilities bench lock clean install
+.PHONY: help demo demo-down test check scan audit security capabilities bench lock clean install
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    put the pipeline up on this machine and send photographs through it"
 	@echo "make test    static checks and all tests"
 	@echo "make check   static checks only: ruff, mypy, import-linter"
+	@echo "make security  outside judges of templates, policies and locked packages; scan works without the internet"
 	@echo "make capabilities  write docs/capabilities.md from the tests that prove its rows"
 	@echo "make bench   measurements, printed with the machine and the versions"
 
@@ -48,6 +49,28 @@ test: check
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
 	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json --check
 
+.venv/security/installed: requirements-security.lock .venv/installed-dev
+	$(BIN)/python -m venv .venv/security
+	$(BIN)/uv pip install --quiet --python .venv/security/bin/python --require-hashes -r requirements-security.lock
+	@touch $@
+
+.venv/security-node/installed: tests/security/scan/package.json
+	@mkdir -p .venv/security-node && cp $< .venv/security-node/
+	@if command -v npm >/dev/null; then \
+	  cd .venv/security-node && npm install --silent --no-audit --no-fund --no-package-lock && touch installed \
+	  || echo "npm could not install cdk-nag: scanning without it" >&2; \
+	else echo "no npm here: scanning without cdk-nag" >&2; fi
+
+# What checkov, cdk-nag, parliament and cloudsplaining say of the exported templates, less what is waived with a reason.
+scan: .venv/security/installed .venv/security-node/installed
+	$(BIN)/python -m tests.security.scan
+
+# Asks a vulnerability service about every locked package: needs the internet.
+audit: .venv/security/installed
+	$(BIN)/python -m tests.security.audit
+
+security: scan audit
+
 capabilities: .venv/installed-dev
 	-$(BIN)/pytest -q -m capability -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
 	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json
@@ -69,6 +92,7 @@ lock: .venv/installed-dev
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --extra dev -o requirements-dev.lock
 	$(LOCK) pyproject.toml --extra dev --extra bench -o requirements-bench.lock
+	$(LOCK) tests/security/requirements.in -o requirements-security.lock
 	$(LOCK) --no-annotate imgpipe/deploy/requirements-lambda.in -o imgpipe/deploy/requirements-lambda.txt
 
 clean:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +31,8 @@ def err() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Write `value` as JSON on stdout: indented, Unicode kept, dates as text."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Write `value` as JSON on stdout: indented, Unicode kept where it can be printed, dates as text."""
+    sys.stdout.write(dumps(value, indent=2) + "\n")
 
 
 def safe(text: object) -> str:

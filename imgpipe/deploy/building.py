@@ -266,7 +266,8 @@ def _settings(build: Build, work: Work) -> Settings:
 
 
 def _role(build: Build, work: Work, trust: str, *statements: Statement) -> r.Role:
-    feed = [] if work.via == "function" else [policies.consume(build.queue_arn(work.queue))]
+    queue, by_worker = build.queue_arn(work.queue), work.via == "worker"
+    feed = [] if work.via == "function" else [policies.consume(queue, by_worker=by_worker)]
     return r.Role(
         name=build.names.role(work.name),
         trust=trust,

@@ -121,18 +121,17 @@ TRUST_LAMBDA = document(
 
 
 def trust_workers(place: Place) -> str:
-    """Workers run on EC2, in ECS tasks, or wherever somebody of our own account may assume the role."""
+    """Workers run on EC2, in ECS tasks of our own, or wherever somebody of our own account may assume the role."""
     owner = f"arn:{place.partition}:iam::{place.account}:root"
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    tasks = {
+        "ArnLike": {"aws:SourceArn": place.arn("ecs", "*")},
+        "StringEquals": {"aws:SourceAccount": place.account},
+    }
     return document(
         [
-            {
-                "Effect": "Allow",
-                "Principal": {
-                    "AWS": owner,
-                    "Service": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"],
-                },
-                "Action": "sts:AssumeRole",
-            }
+            {**may, "Principal": {"AWS": owner, "Service": "ec2.amazonaws.com"}},
+            {**may, "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Condition": tasks},
         ]
     )
 
@@ -144,18 +143,13 @@ def logs(log_group_arn: str) -> Statement:
     return allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"])
 
 
-def consume(queue_arn: str) -> Statement:
-    """Take messages from the queue, and decide when a failed one comes back."""
-    return allow(
-        "Receive",
-        [
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-        ],
-        [queue_arn],
-    )
+def consume(queue_arn: str, *, by_worker: bool = False) -> Statement:
+    """Take messages from the queue, and decide when a failed one comes back. Lambda's poller also asks how long the
+    queue is; a worker doesn't.
+    """
+    actions = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
+    asked = [] if by_worker else ["sqs:GetQueueAttributes"]
+    return allow("Receive", [*actions, *asked], [queue_arn])
 
 
 def send(sid: str, queue_arns: Sequence[str]) -> Statement:

@@ -196,7 +196,7 @@ def _image_statements(build: Build, group: Group) -> tuple[Statement, ...]:
     )
     asked = any(step.tags == "rekognition" for step in group.steps.values())
     return (
-        *policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix),
+        *policies.read_uploads(build.bucket_arn("uploads"), group.prefix),
         *written,
         *([policies.name_labels()] if asked else []),
         policies.send("Report", [build.queue_arn(RESULTS), build.queue_arn(REJECTED)]),
@@ -262,9 +262,8 @@ def _notifier(build: Build) -> None:
         link_s=notify.link,
         max_receives=running.retries,
     )
-    links = (
-        [policies.read_pictures(build.bucket_arn("variants"), OPERATIONS)] if notify.link else []
-    )
+    shows = notify.link and "completed" in build.notices  # only what is ready has a picture
+    links = [policies.read_pictures(build.bucket_arn("variants"), OPERATIONS)] if shows else []
     metadata = (
         policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix)
         if notify.uploaders

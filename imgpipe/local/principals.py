@@ -13,6 +13,8 @@ from typing import Any
 from ministack.core import iam_evaluator
 from ministack.services import iam, sts
 
+from imgpipe.local.corrections import permissions
+
 REMEMBER_S = 1.0
 """A bound for changes that don't come as requests to IAM, such as CloudFormation's."""
 MAX_KNOWN = 500
@@ -42,6 +44,7 @@ def _forgetting(handler: Handler) -> Handler:
             return await handler(*args, **named)
         finally:
             _known.clear()
+            permissions.forget()
 
     return handle
 

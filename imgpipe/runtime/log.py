@@ -32,9 +32,20 @@ def serving(request_id: str) -> None:
 
 def line(event: str, **fields: object) -> None:
     """Write one line and flush it: the process may not live to see the next one."""
-    text = json.dumps({"event": event, **fields, **_request}, ensure_ascii=False, default=str)
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stdout.write(dumps({"event": event, **fields, **_request}) + "\n")
     sys.stdout.flush()
+
+
+def dumps(value: object, indent: int | None = None) -> str:
+    """Return JSON that people can read and that no text in it can play with: what can't be printed (control
+    characters, breaks of a line, turns of its direction, halves of a character) is escaped; all else stays as it is.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def count(event: str, metric: str, value: int, function: str) -> None:

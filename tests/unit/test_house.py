@@ -95,7 +95,9 @@ def test_the_generated_documentation_is_up_to_date() -> None:
     assert stale == [], "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "requirements-security.lock"]
+)
 def test_every_locked_requirement_has_a_hash(name: str) -> None:
     text = (ROOT / name).read_text()
     pinned = re.findall(r"^[a-z0-9_.\[\]-]+==[^\n]+", text, re.MULTILINE)

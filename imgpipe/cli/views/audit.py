@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
+from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +62,7 @@ class Document:
         sys.stdout.write('{"findings": [')
 
     def add(self, value: dict[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-        sys.stdout.write(f"{',' if self._count else ''}\n  {text}")
+        sys.stdout.write(f"{',' if self._count else ''}\n  {dumps(value)}")
         self._count += 1
 
     def end(self, tally: Tally, *, healed: int, ended: bool) -> None:

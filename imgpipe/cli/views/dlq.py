@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from imgpipe.cli.views import words
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
 from imgpipe.operate.times import from_iso
+from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -186,7 +186,7 @@ def _body(letter: Letter) -> str:
     document = parse(letter.body)
     if not document:
         return render.safe(letter.body)
-    lines = json.dumps(_unfolded(document), indent=2, ensure_ascii=False).splitlines()
+    lines = dumps(_unfolded(document), indent=2).split("\n")
     return "\n".join(render.safe(line) for line in lines)
 
 

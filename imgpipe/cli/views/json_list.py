@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any, Self
+
+from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,8 +22,8 @@ class JsonList:
 
     def add(self, value: Any) -> None:
         sys.stdout.write(",\n" if self._count else "[\n")
-        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-        sys.stdout.write("\n".join(f"  {line}" for line in text.splitlines()))
+        lines = dumps(value, indent=2).split("\n")
+        sys.stdout.write("\n".join(f"  {line}" for line in lines))
         self._count += 1
 
     def __exit__(

@@ -6,7 +6,6 @@ runtime's report in short.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cli import render
 from imgpipe.operate.dlq.letters import parse
 from imgpipe.operate.times import iso
+from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def line_json(entry: Line) -> str:
     """Return a line as one line of JSON, the fields of a JSON message opened."""
     told = parse(entry.text) or {"message": entry.text}
     document = {"at": iso(entry.at), "function": entry.function, **told}
-    return json.dumps(document, ensure_ascii=False, default=str)
+    return dumps(document)
 
 
 def _text(text: str, *, brief: bool = False) -> str:
@@ -133,12 +133,12 @@ def _fields(told: Mapping[str, Any], *, brief: bool) -> str:
         if name not in _HIDDEN_FIELDS and value is not None
     }
     parts += [
-        f"[dim]{name}=[/]{_value(value)}"
+        f"[dim]{render.safe(name)}=[/]{_value(value)}"
         for name, value in fields.items()
         if name not in _QUIET_FIELDS
     ]
     parts += [
-        f"[dim]{name}={_value(value)}[/]"
+        f"[dim]{render.safe(name)}={_value(value)}[/]"
         for name, value in fields.items()
         if name in _QUIET_FIELDS and not brief
     ]
@@ -146,6 +146,4 @@ def _fields(told: Mapping[str, Any], *, brief: bool) -> str:
 
 
 def _value(value: Any) -> str:
-    return render.safe(
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    )
+    return render.safe(value if isinstance(value, str) else dumps(value))

@@ -19,7 +19,11 @@ messages are spread over the free places.
 What was once taken for a lost wake-up (messages untouched for their visibility timeout after a
 cold start) was a batch that failed inside the Lambda runtime, where two first environments
 prepared one shared folder. So an invocation that fails on our side, and not on the function's,
-gives its messages back at once."""
+gives its messages back at once.
+
+Stock ministack asks nobody whether the function's role may read the queue. On AWS the poller acts with that
+role: without leave to receive it takes nothing, without leave to delete what is done comes again, and the
+mapping says so."""
 
 from __future__ import annotations
 
@@ -35,7 +39,8 @@ from ministack.core.responses import request_scope
 from ministack.services import lambda_svc, sqs
 
 from imgpipe.local.corrections import event_source_batch as batches
-from imgpipe.local.corrections import sqs_messages
+from imgpipe.local.corrections import event_source_rules as rules
+from imgpipe.local.corrections import permissions, sqs_messages
 from imgpipe.local.corrections.event_source_queue import Source
 
 if TYPE_CHECKING:
@@ -46,6 +51,7 @@ log = logging.getLogger("event-source")
 
 TICK_S = 1.0
 """The longest that the poller sleeps."""
+TO_POLL = ("ReceiveMessage", "GetQueueAttributes")
 GIVE_BACK_S = 1.0
 """How long a message waits that was given back."""
 
@@ -138,7 +144,7 @@ class Poller:
         function, config = lambda_svc._get_func_record_for_qualifier(
             mapping["FunctionName"], mapping.get("Qualifier")
         )
-        if queue is None or function is None:
+        if queue is None or function is None or not _may(mapping, queue, config["Role"], *TO_POLL):
             return None
         places = self._free_places(mapping, queue, function, config)
         if places <= 0:
@@ -200,6 +206,16 @@ class Poller:
         self._look()
 
 
+def _may(mapping: dict[str, Any], queue: dict[str, Any], role: str, *actions: str) -> bool:
+    """Return whether the role allows the actions on the queue. If not, the mapping tells which it lacks."""
+    arn, policy = mapping["EventSourceArn"], queue["attributes"].get("Policy")
+    for action in actions:
+        if not permissions.allow(role, f"sqs:{action}", arn, policy):
+            mapping["LastProcessingResult"] = f"PROBLEM: {rules.may_not(action).message}"
+            return False
+    return True
+
+
 def _pause(found: list[Source], now: float) -> float:
     """Return how long nothing can become due, but never more than a tick."""
     moments = [each.next_visible for each in found if each.next_visible is not None]
@@ -235,5 +251,6 @@ def settle(batch: Batch, result: dict[str, Any] | None, now: float) -> None:
         (message["id"] for message in batch.messages),
         batch.mapping.get("FunctionResponseTypes") or (),
     )
-    _delete(batch.queue, [message for message in batch.messages if message["id"] not in bad])
-    batch.mapping["LastProcessingResult"] = "OK"
+    if _may(batch.mapping, batch.queue, batch.function["config"]["Role"], "DeleteMessage"):
+        _delete(batch.queue, [message for message in batch.messages if message["id"] not in bad])
+        batch.mapping["LastProcessingResult"] = "OK"

@@ -12,35 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch_logs
 
-from imgpipe.local.corrections import send
+from imgpipe.local.corrections import permissions
 
 if TYPE_CHECKING:
     from imgpipe.local.lambda_runtime.function import Function
     from imgpipe.local.lambda_runtime.stream import Event
-
-REMEMBERED_MAX = 500
-REMEMBER_S = 2.0
-"""How long an answer about a permission is good: each invocation asks, policies rarely change."""
-
-
-class Permissions:
-    """What roles may do, remembered for a moment."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], tuple[float, bool]] = {}
-
-    def allow(self, role: str, action: str, arn: str) -> bool:
-        now = time.monotonic()
-        asked, allowed = self._known.get((role, action, arn), (0.0, False))
-        if now - asked > REMEMBER_S:
-            allowed = send.role_may(role, action, arn)
-            if len(self._known) >= REMEMBERED_MAX:
-                self._known.clear()
-            self._known[role, action, arn] = (now, allowed)
-        return allowed
-
-
-_permissions = Permissions()
 
 
 def keep(function: Function, stream: str, events: list[Event]) -> None:
@@ -48,7 +24,7 @@ def keep(function: Function, stream: str, events: list[Event]) -> None:
     with request_scope(function.account, function.region):
         found = _stream(function, stream)
         arn = f"{function.log_group_arn}:log-stream:{stream}"
-        if found is None or not _permissions.allow(function.role, "logs:PutLogEvents", arn):
+        if found is None or not permissions.allow(function.role, "logs:PutLogEvents", arn):
             return
         cloudwatch_logs._append_log_events(found, events)
         cloudwatch_logs._fanout_to_subscription_filters(function.log_group, stream, events)
@@ -58,12 +34,12 @@ def _stream(function: Function, name: str) -> Any:
     group = cloudwatch_logs._log_groups.get(function.log_group)
     if group is None:
         arn = f"{function.log_group_arn}:*"
-        if not _permissions.allow(function.role, "logs:CreateLogGroup", arn):
+        if not permissions.allow(function.role, "logs:CreateLogGroup", arn):
             return None
         group = cloudwatch_logs._log_groups[function.log_group] = _new_group(function.log_group)
     if name not in group["streams"]:
         arn = f"{function.log_group_arn}:*"
-        if not _permissions.allow(function.role, "logs:CreateLogStream", arn):
+        if not permissions.allow(function.role, "logs:CreateLogStream", arn):
             return None
         group["streams"][name] = _new_stream()
     return group["streams"][name]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from imgpipe.local.corrections import permissions
 from imgpipe.local.corrections.event_source_poller import Batch, Poller, settle
 from imgpipe.local.corrections.event_source_queue import Source
 from tests.unit.corrections.conftest import make_mapping, make_message, make_queue
@@ -210,7 +211,8 @@ def batch_of(queue: dict[str, Any], *bodies: str, **mapping: Any) -> Batch:
     ]
     queue["messages"] += messages
     made = make_mapping(queue, "f", **mapping)
-    return Batch(made, queue, None, "000000000000", "us-east-1", messages, {})
+    function = {"config": {"Role": "r"}}
+    return Batch(made, queue, function, "000000000000", "us-east-1", messages, {})
 
 
 @pytest.mark.parametrize("result", [None, {"throttle": True, "error": True}])
@@ -232,6 +234,41 @@ def test_of_a_partly_failed_batch_the_failed_stay() -> None:
     batch = batch_of(queue, "a", "b", FunctionResponseTypes=["ReportBatchItemFailures"])
     settle(batch, {"body": {"batchItemFailures": [{"itemIdentifier": "id-b"}]}}, 10.0)
     assert [message["body"] for message in queue["messages"]] == ["b"]
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, forbidden: str) -> None:
+    """Take one right from every role."""
+
+    def allow(_role: str, action: str, _arn: str, _policy: Any) -> bool:
+        return action != forbidden
+
+    monkeypatch.setattr(permissions, "allow", allow)
+
+
+@pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "sqs:GetQueueAttributes"])
+def test_without_leave_to_receive_nothing_is_taken(
+    monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    queue = make_queue("q")
+    mapping = make_mapping(queue, "f")
+    fill(queue, 1)
+    forbid(monkeypatch, action)
+
+    async def scenario(poller: Poller, functions: Functions) -> None:
+        poller.ask()
+        await until(lambda: action[4:] in mapping.get("LastProcessingResult", ""))
+        assert not functions.batches
+
+    run(scenario, places=3)
+
+
+def test_without_leave_to_delete_what_is_done_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = make_queue("q")
+    batch = batch_of(queue, "a")
+    forbid(monkeypatch, "sqs:DeleteMessage")
+    settle(batch, {"body": None}, 10.0)
+    assert [message["body"] for message in queue["messages"]] == ["a"]
+    assert "DeleteMessage" in batch.mapping["LastProcessingResult"]
 
 
 def source(count: int, *, size: int, window: int, visible_since: float = 100.0) -> Source:

@@ -50,11 +50,11 @@ def test_a_worker_is_given_its_queue_and_never_copies_it_by_hand() -> None:
 def test_a_workers_role_takes_its_own_messages_and_is_assumed_by_machines_of_the_account() -> None:
     role = GRAPH.resources[r.Key("role", f"{P}tint-{REGION}")]
     assert isinstance(role, r.Role)
-    [trust] = json.loads(role.trust)["Statement"]
-    assert trust["Principal"] == {
-        "AWS": f"arn:aws:iam::{ACCOUNT}:root",
-        "Service": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"],
-    }
+    machines, tasks = json.loads(role.trust)["Statement"]
+    owner = {"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "ec2.amazonaws.com"}
+    assert machines["Principal"] == owner
+    assert tasks["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert tasks["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
     received = [
         statement["Resource"]
         for statement in json.loads(role.policy)["Statement"]
