@@ -112,6 +112,11 @@ class FakeStore:
         self._called("exists")
         return (bucket, key) in self.objects
 
+    def version(self, bucket: str, key: str) -> str | None:
+        self._called("version")
+        current = self.objects.get((bucket, key))
+        return current.version_id if current else None
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         self._called("put")
         self.objects[bucket, key] = FakeSource(data, None)

@@ -181,6 +181,7 @@ def _step_settings(build: Build, group: Group) -> Settings:
         else {},
         on=group.on if created else "",
         matches=steps.matches(build.spec, group.steps) if created else {},
+        table="" if created else build.names.part("images"),
         results_queue_url=_url(build, RESULTS),
         rejected_queue_url=_url(build, REJECTED) if created else "",
         limits=steps.limits(build.spec, group.running.timeout_s),
@@ -207,6 +208,7 @@ def _tidy_statements(build: Build) -> tuple[Statement, ...]:
     return (
         *policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix),
         *policies.delete_variants(build.bucket_arn("variants"), OPERATIONS),
+        policies.rows(build.place.table_arn(build.names.part("images")), "GetItem"),
         policies.send("Report", [build.queue_arn(RESULTS)]),
     )
 

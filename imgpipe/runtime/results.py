@@ -131,6 +131,12 @@ def orphans(key: str, keys: Sequence[str]) -> dict[str, Any]:
     return {"v": VERSION, "kind": "orphans", "key": key, "keys": list(keys)}
 
 
+def outputs(key: str, keys: Sequence[str], version_id: str | None = None) -> dict[str, Any]:
+    """Return the order to delete outputs of `key`; with a version, unless that is the current one."""
+    version = {"version_id": version_id} if version_id else {}
+    return {"v": VERSION, "kind": "outputs", "keys": list(keys), "key": key, **version}
+
+
 def dumps(document: dict[str, Any]) -> str:
     """Return compact JSON in ASCII:
 

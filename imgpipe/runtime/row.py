@@ -66,11 +66,13 @@ Result = Mapping[str, Any]
 class Effects:
     """What the writer owes the rest of the pipeline after a merge.
 
-    `delete`: outputs that no row will ever name again. `announce`: this result may be the one that
-    ended the image.
+    `delete`: outputs that no row will ever name again. `of`: the version that they were made of, when
+    all of it lost to another; should it turn out to be the current one, its own results will name
+    them. `announce`: this result may be the one that ended the image.
     """
 
     delete: tuple[str, ...] = ()
+    of: str | None = None
     announce: bool = False
 
 
@@ -93,9 +95,32 @@ def merge(row: Row | None, result: Result) -> tuple[Row, Effects]:
     if row is None:
         return heard, Effects(announce=_final(heard))
     joined = _join(row, heard)
-    gone = outputs(row) | outputs(heard)
-    delete = tuple(sorted(gone - outputs(joined)))
-    return joined, Effects(delete=delete, announce=_worth_announcing(row, heard, joined))
+    gone = (outputs(row) | outputs(heard)) - outputs(joined)
+    announce = _worth_announcing(row, heard, joined)
+    if _rank(row) == _rank(heard):
+        return joined, Effects(tuple(sorted(gone)), announce=announce)
+    loser = min(row, heard, key=_rank)
+    if loser["version_id"] is None or loser["version_id"] != joined["version_id"]:
+        return joined, Effects(tuple(sorted(gone)), loser["version_id"], announce)
+    return joined, Effects(tuple(sorted(gone - _still_to_come(loser, joined))), announce=announce)
+
+
+def _still_to_come(loser: Row, winner: Row) -> set[str]:
+    """Return the outputs of `loser` that `winner`, of the same version, has yet to hear of.
+
+    An event of our own and S3's, when that comes late, are two generations of one version: what is
+    made for the second lies where that of the first lay.
+    """
+    if winner["removed"]:
+        return set()
+    steps = winner["steps"]
+    heard = {name for name in steps if steps[name]["status"] == "done"}
+    return {
+        made["key"]
+        for name, step in loser["steps"].items()
+        if name not in heard
+        for made in step["outputs"].values()
+    }
 
 
 def status(row: Row) -> RowStatus:
@@ -212,14 +237,17 @@ def _as_step(result: Result) -> dict[str, Any]:
 
 
 def _join(one: Row, other: Row) -> Row:
-    ranks = [(row["sequencer"], row["removed"]) for row in (one, other)]
-    if ranks[0] != ranks[1]:
-        return one if ranks[0] > ranks[1] else other
+    if _rank(one) != _rank(other):
+        return max(one, other, key=_rank)
     head = max((_head(one), _head(other)), key=dumps)
     names = sorted(one["steps"].keys() | other["steps"].keys())
     steps = {name: _join_steps(one["steps"].get(name), other["steps"].get(name)) for name in names}
     expected = sorted({tuple(each) for row in (one, other) for each in row["expected"]})
     return {**one, **head, "steps": steps, "expected": [list(each) for each in expected]}
+
+
+def _rank(row: Row) -> tuple[str, bool]:
+    return row["sequencer"], row["removed"]
 
 
 def _head(row: Row) -> dict[str, Any]:

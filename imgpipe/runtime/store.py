@@ -80,6 +80,10 @@ class Store(Protocol):
         ...
 
     def exists(self, bucket: str, key: str) -> bool: ...
+    def version(self, bucket: str, key: str) -> str | None:
+        """Return the id of the current version; None if there is none, or the bucket keeps no versions."""
+        ...
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None: ...
     def delete(self, bucket: str, keys: Sequence[str]) -> None: ...
     def send(self, queue_url: str, messages: Sequence[Outgoing]) -> None:
@@ -223,6 +227,15 @@ class AwsStore:
                 return False
             raise
         return True
+
+    def version(self, bucket: str, key: str) -> str | None:
+        try:
+            answer = self.client("s3").head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            if _code(error) in _GONE:
+                return None
+            raise
+        return None if answer.get("VersionId") == "null" else answer.get("VersionId")
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         self.client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.runtime import batch, events, log, results
+from imgpipe.runtime import batch, events, log, results, row
 from imgpipe.runtime.settings import Settings, from_environment
 from imgpipe.runtime.store import Outgoing, Store, shared
 
@@ -38,7 +38,8 @@ def run(
 def work(message: Message, store: Store, settings: Settings) -> None:
     document = message.document()
     if document.get("kind") == "outputs":
-        delete([str(key) for key in document["keys"]], message, store, settings)
+        keys = kept_apart([str(key) for key in document["keys"]], document, store, settings)
+        delete(keys, message, store, settings)
         return
     tombstones = [
         each
@@ -50,6 +51,23 @@ def work(message: Message, store: Store, settings: Settings) -> None:
         store.send(
             settings.results_queue_url, [Outgoing(results.dumps(each)) for each in tombstones]
         )
+
+
+def kept_apart(
+    keys: list[str], document: dict[str, Any], store: Store, settings: Settings
+) -> list[str]:
+    """Return the outputs that may go. An order can be late, by days if it was a dead letter: by now the row may
+    name some of them, or the version that they were made of may be the current one, whose results then will.
+    """
+    key, version_id = document.get("key"), document.get("version_id")
+    if not key or not settings.table:
+        return keys
+    if version_id and store.version(settings.uploads_bucket, key) == version_id:
+        log.line("skipped", key=key, version_id=version_id, why="it is the current version")
+        return []
+    item = store.get_item(settings.table, key, row.SK_IMAGE)
+    named = row.outputs(row.load(item)[0]) if item else set()
+    return [each for each in keys if each not in named]
 
 
 def delete(keys: list[str], message: Message, store: Store, settings: Settings) -> None:

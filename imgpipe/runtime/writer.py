@@ -12,6 +12,7 @@ the write, at least once.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime import batch, events, expected, log, results, row
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from imgpipe.runtime.row import Row
 
 WRITE_ATTEMPTS = 8
+Doomed = defaultdict[str | None, set[str]]
+"""Outputs to be deleted, by the version that they were made of where all of it is to go."""
 _KNOWN: dict[str, expected.Lists] = {}
 _NEEDED = {
     "step": ("key", "step", "status", "attempt_id", "max_attempts", "at", "sequencer"),
@@ -128,8 +131,8 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
         stored = store.get_item(settings.table, key, row.SK_IMAGE)
         before, rev = row.load(stored) if stored else (None, None)
         after, delete, announce = _merge(before, [_placed(each, before) for each in heard])
-        named = row.outputs(after) if after else set()
-        _tidy(sorted((delete | orphans) - named), store, settings)
+        delete[None] |= orphans
+        _tidy(key, delete, row.outputs(after) if after else set(), store, settings)
         if after is None or after == before or _put(after, rev, store, settings):
             if after and announce:
                 _announce(after, store, settings)
@@ -147,13 +150,11 @@ def _placed(result: dict[str, Any], before: Row | None) -> dict[str, Any]:
     return {**result, **head} if same else result
 
 
-def _merge(
-    before: Row | None, heard: Sequence[dict[str, Any]]
-) -> tuple[Row | None, set[str], bool]:
-    after, delete, announce = before, set[str](), False
+def _merge(before: Row | None, heard: Sequence[dict[str, Any]]) -> tuple[Row | None, Doomed, bool]:
+    after, announce, delete = before, False, defaultdict[str | None, set[str]](set)
     for result in heard:
         after, effects = row.merge(after, result)
-        delete.update(effects.delete)
+        delete[effects.of].update(effects.delete)
         announce = announce or effects.announce
     return after, delete, announce and after is not None and row.status(after) in row.FINAL
 
@@ -163,9 +164,13 @@ def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:
     return store.put_item(settings.table, item, rev=rev)
 
 
-def _tidy(keys: Sequence[str], store: Store, settings: Settings) -> None:
-    """Hand outputs to tidy; a pipeline without that step keeps them."""
-    bodies = [{"v": 1, "kind": "outputs", "keys": some} for some in results.chunks(keys)]
+def _tidy(key: str, doomed: Doomed, named: set[str], store: Store, settings: Settings) -> None:
+    """Hand outputs of `key` to tidy, but what the row names; a pipeline without that step keeps them."""
+    bodies = [
+        results.outputs(key, some, version_id)
+        for version_id, keys in doomed.items()
+        for some in results.chunks(sorted(keys - named))
+    ]
     if bodies and settings.tidy_queue_url:
         store.send(settings.tidy_queue_url, [Outgoing(results.dumps(body)) for body in bodies])
 

@@ -191,7 +191,7 @@ def _tidy(graph: Graph, finding: Finding) -> Remedy:
     branch = next(iter(tidiers(graph)), None)
     if branch is None or branch.queue is None:
         return Remedy(words="left: this pipeline has no step that deletes outputs")
-    body = results.dumps({"v": 1, "kind": "outputs", "keys": list(finding.outputs)})
+    body = results.dumps(results.outputs(finding.key, finding.outputs))
     url = graph.place.queue_url(branch.queue)
     return Remedy(words=f"handed to {branch.name}", calls=(Send(branch.name, url, body),))
 

@@ -323,6 +323,7 @@ STORE_ACTIONS = {
     "get_item": {"dynamodb:GetItem"},
     "put_item": {"dynamodb:PutItem"},
     "metadata": {"s3:GetObject"},
+    "version": {"s3:GetObject"},
     "link": {"s3:GetObject"},
     "labels": {"rekognition:DetectLabels"},
 }

@@ -86,9 +86,10 @@ def test_a_versioned_object_names_its_version(store: AwsStore, bucket: str) -> N
     version = s3.put_object(Bucket=bucket, Key="a", Body=b"x")["VersionId"]
     source = store.open(bucket, "a")
     assert source is not None
-    assert source.version_id == version
+    assert source.version_id == version == store.version(bucket, "a")
     s3.delete_object(Bucket=bucket, Key="a")
     assert store.open(bucket, "a") is None
+    assert store.version(bucket, "a") is None
     assert not store.exists(bucket, "a")
 
 

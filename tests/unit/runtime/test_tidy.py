@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe.runtime import tidy
+from imgpipe.runtime import results, tidy, writer
 from tests.fakes import (
     SETTINGS,
     UPLOADS,
@@ -15,6 +15,7 @@ from tests.fakes import (
     sns_envelope,
     sqs_event,
 )
+from tests.studio import result
 
 KEY = "incoming/a.jpg"
 
@@ -51,6 +52,25 @@ def test_outputs_are_deleted_and_deleting_them_twice_is_fine(store: FakeStore) -
     body = {"v": 1, "kind": "outputs", "keys": ["thumb/a.jpg"]}
     assert run(store, body, body) == {"batchItemFailures": []}
     assert store.keys(VARIANTS) == {"thumb/b.jpg"}
+
+
+def test_outputs_of_what_is_the_current_version_stay(store: FakeStore) -> None:
+    """Its own results, which are on their way, will name them."""
+    store.upload(UPLOADS, KEY, b"x")
+    store.put(VARIANTS, "thumb/a.jpg", b"x", "image/jpeg")
+    run(store, results.outputs(KEY, ["thumb/a.jpg"], "v1"))
+    assert store.keys(VARIANTS) == {"thumb/a.jpg"}
+    run(store, results.outputs(KEY, ["thumb/a.jpg"], "v0"))
+    assert not store.keys(VARIANTS)
+
+
+def test_outputs_that_the_row_names_by_now_stay(store: FakeStore) -> None:
+    named = f"thumb/{KEY}"
+    for name in (named, "thumb/old.jpg"):
+        store.put(VARIANTS, name, b"x", "image/jpeg")
+    writer.run(sqs_event(result(KEY)), FakeContext(), store=store, settings=SETTINGS)
+    run(store, results.outputs(KEY, [named, "thumb/old.jpg"]))
+    assert store.keys(VARIANTS) == {named}
 
 
 def test_the_operators_own_notes_are_never_deleted(store: FakeStore) -> None:

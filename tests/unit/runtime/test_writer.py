@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe.runtime import row, writer
+from imgpipe.runtime import results, row, writer
 from tests.fakes import SETTINGS, TABLE, FakeContext, FakeStore, sqs_event
 
 KEY = "incoming/a.jpg"
@@ -144,7 +144,7 @@ def test_a_newer_upload_sends_the_old_outputs_to_be_tidied_before_it_is_written(
     write(store, step(number=1))
     store.calls.clear()
     write(store, step(number=2))
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["sizes/a.1.jpg"]}]
+    assert store.take("tidy") == [results.outputs(KEY, ["sizes/a.1.jpg"], "v1")]
     assert store.calls.index("send:tidy") < store.calls.index("put_item")
     assert stored(store)["version_id"] == "v2"
 
@@ -153,7 +153,7 @@ def test_an_older_result_loses_and_its_outputs_are_tidied(store: FakeStore) -> N
     write(store, step(number=2))
     store.published.clear()
     write(store, step(number=1))
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["sizes/a.1.jpg"]}]
+    assert store.take("tidy") == [results.outputs(KEY, ["sizes/a.1.jpg"], "v1")]
     assert stored(store)["version_id"] == "v2"
     assert not completions(store)
 
@@ -164,7 +164,7 @@ def test_a_removal_leaves_a_tombstone_that_a_late_result_cannot_lift(store: Fake
     shown = stored(store)
     assert (shown["status"], shown["outputs"]) == ("removed", {})
     assert int(store.items[TABLE, KEY, "image"]["expires_at"]["N"]) > 1_777_000_000
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["sizes/a.1.jpg"]}]
+    assert store.take("tidy") == [results.outputs(KEY, ["sizes/a.1.jpg"], "v1")]
     assert not completions(store)
 
 
@@ -210,9 +210,9 @@ def test_orphans_are_tidied_unless_the_row_names_them(store: FakeStore) -> None:
     write(store, step(number=1))
     keys = ["sizes/a.1.jpg", "sizes/a.0.jpg"]
     write(store, {"v": 1, "kind": "orphans", "key": KEY, "keys": keys})
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["sizes/a.0.jpg"]}]
+    assert store.take("tidy") == [results.outputs(KEY, ["sizes/a.0.jpg"])]
     write(store, {"v": 1, "kind": "orphans", "key": "incoming/none.jpg", "keys": ["thumb/x.jpg"]})
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["thumb/x.jpg"]}]
+    assert store.take("tidy") == [results.outputs("incoming/none.jpg", ["thumb/x.jpg"])]
     assert stored(store)["status"] == "done"
     assert len(store.items) == 1
 
