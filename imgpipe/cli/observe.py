@@ -13,15 +13,9 @@ from imgpipe import errors
 from imgpipe.cli import options, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from imgpipe.cli.views.watch import Chart
     from imgpipe.operate.project import Project
-    from imgpipe.operate.watch import Sample
 
 PANEL = "Watch and mend"
-LEFT_BEHIND = 20
-"""Lines of the chart that stays in the terminal after `watch`."""
 LogFile = Annotated[
     Path, typer.Option("--file", envvar="IMGPIPE_FILE", help="The pipeline's file.", dir_okay=False)
 ]
@@ -67,48 +61,54 @@ def status(
 
 
 def watch(
-    interval: Annotated[str, typer.Option(help="The time between samples.")] = "1s",
-    count: Annotated[int | None, typer.Option(help="End after so many samples.", min=1)] = None,
+    interval: Annotated[str, typer.Option(help="The time between two looks.")] = "2s",
+    count: Annotated[int | None, typer.Option(help="End after so many looks.", min=1)] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Lines in place of the screen, as in a pipe.")
+    ] = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
-    """Draw the depth of the queues over time: a live chart on a terminal, a line a sample in a pipe."""
-    from imgpipe.cli.views import watch as view
+    """Watch the pipeline: queues, rates, errors and a line an image, on a screen whose keys open what is behind a line.
+
+    In a pipe: a line of the queues and a line an image that moved on; with --json, one document a look.
+    """
     from imgpipe.operate import up
     from imgpipe.operate.times import duration
-    from imgpipe.operate.watch import samples
 
     interval_s = duration(interval)
     project = _open(file, env)
-    coming = up.over(project, samples(project, interval_s, count))
-    if json or not render.out().is_terminal:
-        for sample in coming:
-            sys.stdout.write(
-                (json_text.dumps(sample.as_json()) if json else view.line(sample)) + "\n"
-            )
-            sys.stdout.flush()
+    if json or plain or not _has_screen():
+        _tell(project, interval_s, count, json=json)
         return
-    _draw(view.Chart(_title(project), interval_s), coming)
+    up.refuse_if_down(project)
+    from imgpipe.cli.screen.app import Watch, left_behind
+    from imgpipe.cli.screen.source import Pipeline
+
+    screen = Watch(Pipeline(project), interval_s, count)
+    screen.run()
+    if last := left_behind(screen):
+        render.out().print(last)
+    if screen.return_code:
+        raise typer.Exit(screen.return_code)
 
 
-def _draw(chart: Chart, coming: Iterator[Sample]) -> None:
-    """Redraw the chart on a screen of its own until Ctrl-C, the usual end; then leave the last one behind."""
-    from rich.live import Live
+def _has_screen() -> bool:
+    """Whether a person sees what we write and can press a key."""
+    return render.out().is_terminal and not render.out().is_dumb_terminal and sys.stdin.isatty()
 
-    console = render.out()
-    ended = False
-    try:
-        with Live(console=console, auto_refresh=False, screen=True) as live:
-            for sample in coming:
-                chart.add(sample)
-                live.update(chart.page(console.width, console.height), refresh=True)
-    except KeyboardInterrupt:
-        ended = True
-    if chart.begun:
-        console.print(chart.page(console.width, min(console.height - 1, LEFT_BEHIND), ended=True))
-    if ended:
-        raise typer.Exit(errors.INTERRUPTED)
+
+def _tell(project: Project, interval_s: float, count: int | None, *, json: bool) -> None:
+    """Write what each look found, as lines or as a document a line."""
+    from imgpipe.cli.views import watch as view
+    from imgpipe.operate import up
+    from imgpipe.operate.ticks import ticks
+
+    for tick in up.over(project, ticks(project, interval_s, count)):
+        found = [json_text.dumps(tick.as_json())] if json else view.lines(tick)
+        sys.stdout.writelines(f"{line}\n" for line in found)
+        sys.stdout.flush()
 
 
 def logs(

@@ -39,8 +39,13 @@ def safe(text: object) -> str:
     """Return `text` without control characters and with rich's markup escaped: keys and EXIF are data."""
     from rich.markup import escape
 
-    plain = str(text).replace("\t", " ")
-    return escape("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in plain))
+    return escape(printable(str(text)))
+
+
+def printable(text: str) -> str:
+    """Return `text` with what controls a terminal spelled out."""
+    plain = text.replace("\t", " ")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in plain)
 
 
 def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:

@@ -313,7 +313,9 @@ class FunctionUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
-    """An event source mapping, `queue` -> `function`, with ReportBatchItemFailures always on."""
+    """An event source mapping, `queue` -> `function`. `reports_failures` is ReportBatchItemFailures: without it, the
+    messages that a call names as failed are deleted with the rest; ours always have it.
+    """
 
     queue: str
     function: str
@@ -321,6 +323,7 @@ class Mapping:
     window_s: int = 0
     max_concurrency: int | None = None
     enabled: bool = True
+    reports_failures: bool = True
 
     @property
     def key(self) -> Key:

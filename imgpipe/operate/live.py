@@ -27,13 +27,19 @@ FINAL = frozenset({"done", "failed", "rejected", "removed"})
 
 
 class Live:
-    """Remembers what was told. Not for several threads at once."""
+    """Remembers what was told. `tell_latest`: begin with the latest uploads. Not for several threads at once."""
 
-    def __init__(self, project: Project, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        project: Project,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        tell_latest: bool = False,
+    ) -> None:
         self._project, self._now = project, now
         self._told: dict[str, str] = {}
         self._awaited: dict[str, float] = {}
-        self._begun = False
+        self._begun = tell_latest
 
     @property
     def busy(self) -> bool:
@@ -46,7 +52,7 @@ class Live:
         self._told.pop(key, None)
 
     def changes(self) -> list[Row]:
-        """Return the rows that changed since the last time; none the first time."""
+        """Return the rows that changed since the last time; none the first time, unless the latest were asked for."""
         found = {row["key"]: row for row in self._latest()}
         found |= rows.by_keys(self._project, list(self._awaited)[:ASKED_AT_ONCE])
         found |= self._silent(found)

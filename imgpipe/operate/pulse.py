@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
@@ -23,37 +23,45 @@ MOST_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
-    """`done_per_min` over the last minute; the times from upload to done, over the last five; None without any."""
+class Rates:
+    """How many images ended in the last minute, of those uploaded in the last five; and how long the done ones took,
+    from their upload: None without any. `failed_per_min` counts the rejected as well.
+    """
 
-    sample: watch.Sample
     done_per_min: int
+    failed_per_min: int
     p50_ms: int | None
     p95_ms: int | None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    sample: watch.Sample
+    rates: Rates
+
     def as_json(self) -> dict[str, Any]:
-        return {
-            **self.sample.as_json(),
-            "done_per_min": self.done_per_min,
-            "p50_ms": self.p50_ms,
-            "p95_ms": self.p95_ms,
-        }
+        return {**self.sample.as_json(), **asdict(self.rates)}
 
 
 def pulse(project: Project) -> Pulse:
     """Return the pulse now. Raises CloudError when the cloud doesn't answer."""
-    now = datetime.now(UTC)
     try:
-        sample = next(watch.samples(project, 0, 1))
-        since = now - timedelta(seconds=WINDOW_S)
-        found = rows.by_status(project, ("done",), since=since, limit=MOST_ROWS)
-        recent, times = measured(found, now)
+        return Pulse(sample=next(watch.samples(project, 0, 1)), rates=rates(project))
     except Exception as error:
         raise explain(error, "the pipeline's pulse") from error
+
+
+def rates(project: Project) -> Rates:
+    """Return how many images ended lately, and how quickly."""
+    now = datetime.now(UTC)
+    since = now - timedelta(seconds=WINDOW_S)
+    done = rows.by_status(project, ("done",), since=since, limit=MOST_ROWS)
+    failed = rows.by_status(project, ("failed", "rejected"), since=since, limit=MOST_ROWS)
+    recent, times = measured(done, now)
     cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else times * 19
-    return Pulse(
-        sample=sample,
+    return Rates(
         done_per_min=recent,
+        failed_per_min=measured(failed, now)[0],
         p50_ms=round(cuts[9]) if cuts else None,
         p95_ms=round(cuts[18]) if cuts else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What each queue held at one moment: messages that wait or are in work; and all dead letters together."""
+    """What each queue held at one moment: messages that wait or are in work; and the dead letters, together and by
+    their queue.
+    """
 
     at: datetime
     depths: Mapping[str, int]
     in_flight: Mapping[str, int]
     dead: int
+    letters: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,12 +59,14 @@ def samples(
             answers = dict(
                 zip(urls, pool.map(lambda url: _depth(project, url), urls.values()), strict=True)
             )
+            letters = {name: answers[name][0] for name, url in urls.items() if url in dead}
             work = {name: answers[name] for name, url in urls.items() if url not in dead}
             yield Sample(
                 at=datetime.now(UTC),
                 depths={name: visible + in_flight for name, (visible, in_flight) in work.items()},
                 in_flight={name: in_flight for name, (_, in_flight) in work.items()},
-                dead=sum(answers[name][0] for name, url in urls.items() if url in dead),
+                dead=sum(letters.values()),
+                letters=letters,
             )
             taken += 1
             if taken != count:

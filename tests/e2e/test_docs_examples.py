@@ -12,7 +12,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.photos import DEMO, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("studio")]
-PAGES = ("why", "audit", "erase", "selftest")
+PAGES = ("why", "audit", "erase", "selftest", "watch")
 EXAMPLE = re.compile(r"^    \$ imgpipe (.+)$", re.MULTILINE)
 
 

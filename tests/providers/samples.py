@@ -246,7 +246,14 @@ SAMPLES = [
             replace(FUNCTION_URL, origins=("https://photos.example", "https://other.example")),
         ),
     ),
-    Sample(MAPPING, (replace(MAPPING, batch=5), replace(MAPPING, max_concurrency=9))),
+    Sample(
+        MAPPING,
+        (
+            replace(MAPPING, batch=5),
+            replace(MAPPING, max_concurrency=9),
+            replace(MAPPING, reports_failures=False),
+        ),
+    ),
     Sample(
         SUBSCRIPTION,
         (

@@ -20,6 +20,7 @@ HEAVY = (
     "yaml",
     "ministack",
     "plotext",
+    "textual",
     "imgpipe.deploy",
     "imgpipe.operate",
 )

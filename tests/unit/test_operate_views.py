@@ -33,7 +33,6 @@ from imgpipe.operate.log_search import Line
 from imgpipe.operate.status import AlarmState, QueueState, Status, StepState, Unconfirmed, judge
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended
-from imgpipe.operate.watch import Sample
 from imgpipe.runtime.row import merge, view
 from tests.studio import result, s3_event, sns_envelope, studio_graph
 
@@ -117,17 +116,12 @@ def test_everything_fits_the_terminal_and_nothing_from_outside_is_obeyed(width: 
     tally = upload.Tally()
     for image in (done, failed):
         tally.add(image)
-    sample = Sample(NOW, {"enhance": 3, "images": 0}, {"enhance": 1, "images": 0}, 1)
-    chart = watch.Chart("studio · local", 1.0)
-    for _ in range(3):
-        chart.add(sample)
     text = shown(
         *metadata.show(row(), "incoming/"),
         *metadata.pages([row(), row(status="failed", error={"class": "E", "message": "m"})], width),
         upload.table(tally),
         dlq.table(letters(), width),
         status_view.page(status(), "studio · local"),
-        chart.page(width, 30),
         width=width,
     )
     assert widest(text) <= width
@@ -273,11 +267,6 @@ def test_log_lines_read_well_whatever_they_are() -> None:
     assert opened == {"at": "2026-11-21T07:00:00.000Z", "function": "thumbs", "event": "done"}
 
 
-def test_a_sample_in_a_pipe_is_one_line() -> None:
-    sample = Sample(NOW, {"enhance": 3}, {"enhance": 1}, 2)
-    assert watch.line(sample) == "2026-11-21T07:00:00.000Z enhance=3 dead=2"
-
-
 def test_a_chart_of_empty_queues_is_a_chart() -> None:
     text = watch.plot({"enhance": [0]}, {"enhance": "cyan"}, 1.0, 60, 8)
     assert "now" in text
@@ -381,19 +370,6 @@ def test_log_lines_of_another_day_have_a_date() -> None:
         logs.block(Line(long_ago, "thumbs", "hello", "1"), logs.Colours(), 6, 200), width=200
     )
     assert f"{long_ago.astimezone():%Y-%m-%d %H:%M:%S}.000" in text
-
-
-def test_queues_that_are_all_empty_need_no_chart() -> None:
-    chart = watch.Chart("studio · local", 1.0)
-    assert not chart.begun
-    chart.add(Sample(NOW, {"enhance": 0}, {"enhance": 0}, 0))
-    text = shown(chart.page(80, 24))
-    assert "all empty since" in text
-    assert "┤" not in text
-    chart.add(Sample(NOW, {"enhance": 3}, {"enhance": 1}, 0))
-    text = shown(chart.page(80, 24))
-    assert "┤" in text
-    assert len(text.splitlines()) <= 24
 
 
 def test_status_counts_messages_given_back_among_the_errors() -> None:

@@ -1,82 +1,43 @@
-"""Queue depth over time: a chart that redraws on a terminal, one line a sample in a pipe."""
+"""A pipeline's ticks as lines for a pipe; and a chart of values over time, for whoever has some."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
-from imgpipe.cli.views import words
+from imgpipe.operate.ticks import took_ms
 from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    from imgpipe.operate.watch import Sample
-
-_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red", "white")
-KEPT = 600
-"""Samples the chart looks back on."""
+    from imgpipe.operate.rows import Row
+    from imgpipe.operate.ticks import Tick
 
 
-def line(sample: Sample) -> str:
-    """Return a sample as words for a pipe: `2026-11-21T07:00:00.000Z enhance=3 images=0 dead=1`."""
+def lines(tick: Tick) -> Iterator[str]:
+    """Yield a tick as words for a pipe: a line of the queues and rates, then one for each image that moved on.
+
+    `2026-11-21T07:00:00.000Z queues enhance=3 images=0 dead=1 done/min=34 failed/min=2 p50_ms=810 p95_ms=2100 errors=0`
+    `2026-11-21T07:00:00.310Z image done 1500 incoming/photo.jpg`
+    """
+    sample, rates = tick.sample, tick.rates
     depths = " ".join(f"{name}={depth}" for name, depth in sample.depths.items())
-    return f"{iso(sample.at)} {depths} dead={sample.dead}"
+    times = f"p50_ms={_or_dash(rates.p50_ms)} p95_ms={_or_dash(rates.p95_ms)}"
+    errors = sum(step.errors or 0 for step in tick.steps)
+    ended = f"done/min={rates.done_per_min} failed/min={rates.failed_per_min}"
+    yield f"{iso(sample.at)} queues {depths} dead={sample.dead} {ended} {times} errors={errors}"
+    yield from map(_image, tick.images)
 
 
-class Chart:
-    """The last samples, and how they look now."""
+def _image(row: Row) -> str:
+    why = f" {row['reason']}" if row.get("reason") else ""
+    plain = f"{row['key']}{why}"
+    return f"{row['updated_at']} image {row['status']} {_or_dash(took_ms(row))} {render.printable(plain)}"
 
-    def __init__(self, title: str, interval_s: float) -> None:
-        self._title, self._interval_s = title, interval_s
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
 
-    def add(self, sample: Sample) -> None:
-        self._samples.append(sample)
-
-    @property
-    def begun(self) -> bool:
-        return bool(self._samples)
-
-    def page(self, width: int, height: int, *, ended: bool = False) -> Group:
-        """Return the chart and its legend, fitting the terminal. Queues that are all empty need no chart."""
-        from rich.console import Group
-
-        latest = self._samples[-1]
-        colours = dict(
-            zip(latest.depths, _COLOURS * (len(latest.depths) // len(_COLOURS) + 1), strict=False)
-        )
-        room = max(8, height - len(colours) - 5)
-        dead = f"[red]{latest.dead:,} dead letters[/]" if latest.dead else "[dim]no dead letters[/]"
-        way_out = "" if ended else "  [dim]Ctrl-C ends[/]"
-        head = f"[bold]{render.safe(self._title)}[/]  messages in queues  {dead}{way_out}"
-        if not any(any(sample.depths.values()) for sample in self._samples):
-            since = words.short_time(self._samples[0].at)
-            return Group(head, f"[dim]all empty since {since}[/]", "", self._legend(colours))
-        return Group(head, self._chart(width, room, colours), self._legend(colours))
-
-    def _chart(self, width: int, height: int, colours: Mapping[str, str]) -> Text:
-        from rich.text import Text
-
-        shown = list(self._samples)[-(width - 8) * 2 :]
-        series = {name: [sample.depths.get(name, 0) for sample in shown] for name in colours}
-        return Text.from_ansi(plot(series, colours, self._interval_s, width, height))
-
-    def _legend(self, colours: Mapping[str, str]) -> Table:
-        made = render.table("", "queue", "now", "in work", "most", right=("now", "in work", "most"))
-        latest = self._samples[-1]
-        for name, colour in colours.items():
-            most = max(sample.depths.get(name, 0) for sample in self._samples)
-            numbers = (latest.depths[name], latest.in_flight[name], most)
-            made.add_row(
-                f"[{colour}]━━[/]", render.safe(name), *(f"{number:,}" for number in numbers)
-            )
-        return made
+def _or_dash(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def plot(

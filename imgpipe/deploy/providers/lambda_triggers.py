@@ -14,6 +14,7 @@ from imgpipe.deploy.providers.site import Site, found, gone, last, message
 from imgpipe.deploy.resources import Key
 
 T = TypeVar("T")
+_REPORTS = "ReportBatchItemFailures"
 
 
 class Permissions:
@@ -184,7 +185,7 @@ def _settings(wanted: r.Mapping, *, clear: bool = False) -> dict[str, Any]:
     return {
         "BatchSize": wanted.batch,
         "MaximumBatchingWindowInSeconds": wanted.window_s,
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "FunctionResponseTypes": [_REPORTS] if wanted.reports_failures else [],
         **({"ScalingConfig": limited} if limited or clear else {}),
     }
 
@@ -197,6 +198,7 @@ def _mapping(function: str, there: dict[str, Any]) -> r.Mapping:
         window_s=there.get("MaximumBatchingWindowInSeconds", 0),
         max_concurrency=there.get("ScalingConfig", {}).get("MaximumConcurrency"),
         enabled=there.get("State") not in {"Disabled", "Disabling"},
+        reports_failures=_REPORTS in (there.get("FunctionResponseTypes") or ()),
     )
 
 
