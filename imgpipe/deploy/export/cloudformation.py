@@ -366,7 +366,7 @@ class _Maker:
             "FunctionName": one.function,
             "BatchSize": one.batch,
             "MaximumBatchingWindowInSeconds": one.window_s,
-            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "FunctionResponseTypes": ["ReportBatchItemFailures"] if one.reports_failures else [],
             "Enabled": one.enabled,
             **(limit if one.max_concurrency else {}),
             "Tags": self._tags,

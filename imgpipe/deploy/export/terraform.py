@@ -316,7 +316,7 @@ class _Maker:
             "function_name": one.function,
             "batch_size": one.batch,
             "maximum_batching_window_in_seconds": one.window_s,
-            "function_response_types": ["ReportBatchItemFailures"],
+            "function_response_types": ["ReportBatchItemFailures"] if one.reports_failures else [],
             "enabled": one.enabled,
             **(limit if one.max_concurrency else {}),
         }
