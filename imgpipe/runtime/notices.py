@@ -12,7 +12,7 @@ from unicodedata import category
 
 from imgpipe.runtime import events
 from imgpipe.runtime.errors import WORDS, Malformed, Reason
-from imgpipe.runtime.row import normal_sequencer
+from imgpipe.runtime.row import generation, normal_sequencer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A message to people. `kind` is uploaded, completed or failed; subscriptions filter on it.
+    """A message to people. `kind` is uploaded, completed or failed; subscriptions filter on it. `upload` names which
+    upload of the key it is about: of each, people hear once of a kind.
 
     `short` is a line of its own, `picture` the key of the largest picture made, if there is one. `uploader` is the
     address that the upload came with.
@@ -35,7 +36,7 @@ class Notice:
 
     kind: str
     key: str
-    sequencer: str
+    upload: str
     subject: str
     text: str
     short: str
@@ -88,16 +89,17 @@ def _uploaded(change: Change, prefix: str) -> Notice:
         "It is being worked on now. You will hear again when it is ready.",
     ]
     short = f"{name} ({size(change.size or 0)})"
-    return _notice("uploaded", change.key, change.sequencer, f"Received: {name}", lines, short)
+    upload = change.version_id or normal_sequencer(change.sequencer)
+    return _notice("uploaded", change.key, upload, f"Received: {name}", lines, short)
 
 
 def _ended(end: dict[str, Any], prefix: str) -> Notice:
-    name = readable(end["key"].removeprefix(prefix))
+    name, upload = readable(end["key"].removeprefix(prefix)), generation(end)
     if end["status"] == "done":
         lines = [f"{name} is ready.", "", _described(end), "", *_made(end["outputs"])]
         made = len(end["outputs"])
         short = f"{name} ({size(end.get('size') or 0)}): {made} picture{'s' * (made != 1)} made"
-        ready = _notice("completed", end["key"], end["sequencer"], f"Ready: {name}", lines, short)
+        ready = _notice("completed", end["key"], upload, f"Ready: {name}", lines, short)
         return replace(ready, picture=_largest(end["outputs"]))
     lines = [
         f"{name} could not be processed: {_why(end)}.",
@@ -106,7 +108,7 @@ def _ended(end: dict[str, Any], prefix: str) -> Notice:
         _advice(end),
     ]
     short = f"{name}: {_why(end)}"
-    return _notice("failed", end["key"], end["sequencer"], f"Not processed: {name}", lines, short)
+    return _notice("failed", end["key"], upload, f"Not processed: {name}", lines, short)
 
 
 def _largest(outputs: dict[str, dict[str, Any]]) -> str:
@@ -150,13 +152,11 @@ def _advice(end: dict[str, Any]) -> str:
     return "Please check the file and upload it again."
 
 
-def _notice(
-    kind: str, key: str, sequencer: str, subject: str, lines: list[str], short: str
-) -> Notice:
+def _notice(kind: str, key: str, upload: str, subject: str, lines: list[str], short: str) -> Notice:
     return Notice(
         kind=kind,
         key=key,
-        sequencer=normal_sequencer(sequencer),
+        upload=upload,
         subject=_subject(subject),
         text="\n".join(lines) + "\n",
         short=short,

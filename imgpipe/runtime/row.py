@@ -7,8 +7,11 @@ all deliveries converge:
 
     lower sequencer                    loses; its outputs are to be deleted
     higher sequencer                   replaces the row; the old outputs are to be deleted
-    the same                           step by step: done, rejected, failed, retrying; then time
+    the same version, or sequencer     step by step: done, rejected, failed, retrying; then time
     a removal                          is a tombstone, and wins over a result with its own sequencer
+
+A version can have more than one sequencer: S3's, and that of an event which `audit` sent because S3's seemed lost.
+Its outputs have the same keys whichever came, so what one of the two made must not be deleted for the other's sake.
 
 What is read off a row, rather than kept in it: its status, and that a step which used up its
 attempts has failed.
@@ -21,6 +24,7 @@ together).
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,32 +99,11 @@ def merge(row: Row | None, result: Result) -> tuple[Row, Effects]:
     if row is None:
         return heard, Effects(announce=_final(heard))
     joined = _join(row, heard)
-    gone = (outputs(row) | outputs(heard)) - outputs(joined)
+    gone = tuple(sorted((outputs(row) | outputs(heard)) - outputs(joined)))
     announce = _worth_announcing(row, heard, joined)
-    if _rank(row) == _rank(heard):
-        return joined, Effects(tuple(sorted(gone)), announce=announce)
-    loser = min(row, heard, key=_rank)
-    if loser["version_id"] is None or loser["version_id"] != joined["version_id"]:
-        return joined, Effects(tuple(sorted(gone)), loser["version_id"], announce)
-    return joined, Effects(tuple(sorted(gone - _still_to_come(loser, joined))), announce=announce)
-
-
-def _still_to_come(loser: Row, winner: Row) -> set[str]:
-    """Return the outputs of `loser` that `winner`, of the same version, has yet to hear of.
-
-    An event of our own and S3's, when that comes late, are two generations of one version: what is
-    made for the second lies where that of the first lay.
-    """
-    if winner["removed"]:
-        return set()
-    steps = winner["steps"]
-    heard = {name for name in steps if steps[name]["status"] == "done"}
-    return {
-        made["key"]
-        for name, step in loser["steps"].items()
-        if name not in heard
-        for made in step["outputs"].values()
-    }
+    if _same_upload(row, heard):
+        return joined, Effects(gone, announce=announce)
+    return joined, Effects(gone, min(row, heard, key=_place)["version_id"], announce)
 
 
 def status(row: Row) -> RowStatus:
@@ -128,21 +111,27 @@ def status(row: Row) -> RowStatus:
     if row["removed"]:
         return "removed"
     steps = {name: step_status(step) for name, step in row["steps"].items()}
+    finished = {name for name, ended in steps.items() if ended == "done"}
+    if any(finished.issuperset(expected) for expected in row["expected"]):
+        return "done"  # also where a step failed that is no longer in the pipeline
     for worst in ("rejected", "failed"):
         if worst in steps.values():
             return worst
-    finished = {name for name, ended in steps.items() if ended == "done"}
-    complete = any(finished.issuperset(expected) for expected in row["expected"])
-    return "done" if complete else "in_flight"
+    return "in_flight"
 
 
 def step_status(step: Mapping[str, Any]) -> str:
     """Return the step's status; a step that was tried as often as it may be and never succeeded has
-    failed.
+    failed. Each message counts for itself: two copies of one have both their attempts left.
     """
-    if step["status"] == "retrying" and len(step["attempts"]) >= step["max_attempts"]:
+    if step["status"] == "retrying" and _most_attempts(step["attempts"]) >= step["max_attempts"]:
         return "failed"
     return str(step["status"])
+
+
+def _most_attempts(attempts: Iterable[str]) -> int:
+    """Return how often the message was tried that was tried most: the rest of an attempt's name is which it was."""
+    return max(Counter(name.rpartition(":")[0] for name in attempts).values(), default=0)
 
 
 def reason(row: Row) -> str | None:
@@ -237,17 +226,35 @@ def _as_step(result: Result) -> dict[str, Any]:
 
 
 def _join(one: Row, other: Row) -> Row:
-    if _rank(one) != _rank(other):
-        return max(one, other, key=_rank)
+    if not _same_upload(one, other):
+        return max(one, other, key=_place)
     head = max((_head(one), _head(other)), key=dumps)
     names = sorted(one["steps"].keys() | other["steps"].keys())
     steps = {name: _join_steps(one["steps"].get(name), other["steps"].get(name)) for name in names}
     expected = sorted({tuple(each) for row in (one, other) for each in row["expected"]})
-    return {**one, **head, "steps": steps, "expected": [list(each) for each in expected]}
+    place = {"sequencer": max(one["sequencer"], other["sequencer"])}
+    return {**one, **head, **place, "steps": steps, "expected": [list(each) for each in expected]}
 
 
-def _rank(row: Row) -> tuple[str, bool]:
-    return row["sequencer"], row["removed"]
+def _same_upload(one: Row, other: Row) -> bool:
+    """Whether two rows are about one upload. Without versioning only the sequencer tells; two removals are as good
+    as one.
+    """
+    if one["removed"] or other["removed"]:
+        return bool(one["removed"] == other["removed"] and one["sequencer"] == other["sequencer"])
+    return generation(one) == generation(other)
+
+
+def generation(row: Mapping[str, Any]) -> str:
+    """Return what names an upload among those of its key, in a row or in its view."""
+    return str(row["version_id"] or row["sequencer"])
+
+
+def _place(row: Row) -> tuple[str, bool, str, str]:
+    """Order uploads and removals of a key. The time decides only between events that `audit` sent without knowing
+    a sequencer.
+    """
+    return row["sequencer"], row["removed"], row["uploaded_at"], generation(row)
 
 
 def _head(row: Row) -> dict[str, Any]:
@@ -272,14 +279,22 @@ def _step_order(step: Mapping[str, Any]) -> tuple[int, str, str]:
 def _worth_announcing(before: Row, heard: Row, after: Row) -> bool:
     """Say whether to publish `completed`.
 
-    Yes when the image has just ended, and also when nothing changed at all: then the result was
+    Yes when the image has just ended, and also when the result was heard before: then it was
     delivered again, which happens when the publishing after the write failed. Never for a result
     that lost to a newer upload.
     """
-    if not _final(after) or heard["sequencer"] != after["sequencer"]:
+    if not _final(after) or not _same_upload(heard, after):
         return False
-    ended = (before["sequencer"], status(before)) != (after["sequencer"], status(after))
-    return ended or before == after
+    ended = not _same_upload(before, after) or status(before) != status(after)
+    return ended or before == after or _heard_before(before, heard)
+
+
+def _heard_before(row: Row, heard: Row) -> bool:
+    """Whether the row knows this very attempt. What is expected may be said differently by now: after an edit."""
+    return any(
+        set(step["attempts"]) <= set(row["steps"].get(name, {}).get("attempts", ()))
+        for name, step in heard["steps"].items()
+    )
 
 
 def _final(row: Row) -> bool:

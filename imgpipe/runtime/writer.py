@@ -189,7 +189,7 @@ def completion(after: Row) -> dict[str, Any]:
     Its id is the same whenever the same end is told again.
     """
     shown = row.view(after)
-    seed = f"{shown['key']}\n{shown['sequencer']}\n{shown['status']}"
+    seed = f"{shown['key']}\n{row.generation(shown)}\n{shown['status']}"
     facts = {
         name: shown["facts"][name]
         for name in ("width", "height", "format")

@@ -64,3 +64,16 @@ def test_a_queue_that_somebody_deleted_holds_nothing_and_ends_no_audit(project: 
     sqs.delete_queue(QueueUrl=url)
     assert find.held(sqs, url) == 0
     assert walk.law_of(project, timedelta(0)).busy == frozenset()
+
+
+@pytest.mark.parametrize("queue", ["results", "results-dlq"])
+def test_an_output_is_no_orphan_while_results_wait(project: Project, queue: str) -> None:
+    """After an hour without a table, thousands of outputs are older than any grace and named by no row yet."""
+    s3, graph = project.cloud.client("s3"), project.graph
+    s3.put_object(Bucket=graph.variants_bucket, Key="thumb/x.0123456789ab.jpg", Body=b"x")
+    tally = walk.begin(project, "", resume=False)
+    assert "orphan" in {finding.kind for finding in walk.walk(project, tally, timedelta(0))}
+    url = graph.place.queue_url(graph.queues[queue])
+    project.cloud.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    tally = walk.begin(project, "", resume=False)
+    assert "orphan" not in {finding.kind for finding in walk.walk(project, tally, timedelta(0))}

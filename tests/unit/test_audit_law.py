@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,7 +22,7 @@ from imgpipe.operate.audit.law import (
     just_after,
     sequencer_for,
 )
-from imgpipe.operate.audit.remedy import Invoke, Send, event, remedy
+from imgpipe.operate.audit.remedy import Invoke, Send, event, made_again, remedy
 from imgpipe.operate.dlq import queues
 from imgpipe.operate.dlq.letters import Letter, decode
 from imgpipe.operate.why.facts import Version
@@ -133,6 +135,31 @@ def test_a_dead_letter_that_the_row_does_not_know_of_is_told_to_it() -> None:
     [call] = remedy(studio_graph(), finding).calls
     assert isinstance(call, Send)
     assert '"status":"failed"' in call.body
+
+
+def test_a_row_that_waits_for_a_step_that_is_gone_is_looked_at_again() -> None:
+    known = row(step="thumbnail", status="done", expected=["thumbnail", "gone"])
+    law = replace(LAW, steps=("thumbnail",))
+    status, finding = judge(law, upload(), known, ())
+    assert (status, finding and finding.kind) == ("none", "missing")
+    assert finding is not None
+    [call] = remedy(studio_graph(), finding).calls
+    assert isinstance(call, Send)
+    assert '"status":"retrying"' in call.body  # so that it loses to what the row knows
+    told = {**json.loads(call.body), "expected": ["thumbnail"]}
+    before, _ = merge(None, result(KEY, step="thumbnail", expected=["gone", "thumbnail"]))
+    after, effects = merge(before, told)
+    assert (view(before)["status"], view(after)["status"]) == ("in_flight", "done")
+    assert effects.announce
+    assert view(after)["outputs"] == view(before)["outputs"]
+
+
+def test_what_is_sent_again_makes_outputs_that_are_no_orphans() -> None:
+    _, finding = judge(LAW, upload(), None, ())
+    assert finding is not None
+    again = made_again(studio_graph(), finding)
+    assert {name.partition("/")[0] for name in again} == {"thumb", "enhanced"}
+    assert all(re.fullmatch(r"[a-z]+/a b\.[0-9a-f]{12}", name) for name in again)
 
 
 def test_a_row_of_a_removed_upload_is_stale_and_becomes_a_tombstone() -> None:

@@ -12,6 +12,7 @@ from imgpipe.operate import parallel
 from imgpipe.operate.audit.law import Finding, Law
 from imgpipe.operate.times import from_iso
 from imgpipe.runtime import items
+from imgpipe.runtime.row import generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ def unsent(project: Project, law: Law, known: Mapping[str, Mapping[str, Any]]) -
     if not any(branch.name == NOTIFIER for branch in project.graph.branches):
         return
     wanted = [
-        {"pk": {"S": key}, "sk": {"S": f"notice#{_KINDS[row['status']]}#{row['sequencer']}"}}
+        {"pk": {"S": key}, "sk": {"S": f"notice#{_KINDS[row['status']]}#{generation(row)}"}}
         for key, row in sorted(known.items())
         if row["status"] in _KINDS
     ]

@@ -58,7 +58,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that breaks the law. `steps` are those to do again; `outputs` and `letters` what it is about."""
+    """Something that breaks the law. `steps` are those to do again; `outputs` and `letters` what it is about. Where
+    nothing is left to do, `done` are the steps that the row knows: it waits for one that is no longer in pipeline.yaml.
+    """
 
     kind: Kind
     key: str
@@ -69,6 +71,7 @@ class Finding:
     outputs: tuple[str, ...] = ()
     letters: tuple[Letter, ...] = ()
     upload: Upload | None = None
+    done: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -163,15 +166,17 @@ def _of_ended(law: Law, upload: Upload, row: Row, letters: tuple[Letter, ...]) -
     ended = from_iso(row["updated_at"])
     if not law.old(ended) or (ended and law.now - ended > timedelta(days=LETTER_DAYS)):
         return None
-    steps = tuple(name for name, step in row["steps"].items() if step["status"] == row["status"])
+    ended_so = [name for name, step in row["steps"].items() if step["status"] == row["status"]]
+    steps = tuple(step for step in ended_so if step in law.steps)
     return Finding(
         kind="letterless",
         key=upload.key,
         version_id=upload.latest.id,
         why=f"{row['status']} ({row.get('reason', 'no reason')}), and no dead letter holds it",
-        steps=tuple(step for step in steps if step in law.steps),
+        steps=steps,
         sequencer=str(row["sequencer"]),
         upload=upload,
+        done=() if steps else tuple(row["steps"]),
     )
 
 
@@ -202,6 +207,8 @@ def _of_unfinished(
     if not law.old(last) or law.busy & set(left) or "results" in law.busy:
         return "in_flight", None
     why = f"nothing is left that would do {', '.join(left)}"
+    if about and not left:
+        why = "all that pipeline.yaml asks for is done; it waits for a step that is gone"
     if about is None:
         why = "no row" if row is None else "its row is about another version"
         why += ", no dead letter, and no message waits"
@@ -213,6 +220,7 @@ def _of_unfinished(
         steps=left,
         sequencer=sequencer_for(row, upload.latest),
         upload=upload,
+        done=tuple(known) if not left else (),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from imgpipe.operate.audit.law import Finding, Upload
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.project import Project
+
+MANY = 1_000_000
+"""Attempts that a step may have of which nothing new is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Remedy:
 def remedy(graph: Graph, finding: Finding) -> Remedy:
     """Return what mends `finding`. Pure."""
     match finding.kind:
+        case "missing" | "letterless" if finding.done:
+            return _remind(graph, finding)
         case "missing" | "unmade" | "letterless":
             return _emit(graph, finding)
         case "stale":
@@ -90,6 +95,26 @@ def heal(project: Project, what: Remedy) -> None:
                     )
     except (BotoCoreError, ClientError) as error:
         raise explain(error, "healing") from error
+
+
+def made_again(graph: Graph, finding: Finding) -> frozenset[str]:
+    """Return the names, without their endings, of the outputs that healing `finding` makes again."""
+    if finding.upload is None or finding.kind not in {"missing", "unmade", "letterless"}:
+        return frozenset()
+    version_id = finding.upload.latest.id
+    return frozenset(
+        results.output_key(
+            variant,
+            finding.key,
+            graph.prefix,
+            results.content_version(version_id, finding.sequencer, str(chosen.get("hash", ""))),
+            "",
+        ).rstrip(".")
+        for branch in creators(graph)
+        if set(branch.steps) & set(finding.steps)
+        for step, chosen in settings_of(branch).steps.items()
+        for variant in (chosen.get("variants") or {step: {}})
+    )
 
 
 def event(graph: Graph, finding: Finding) -> dict[str, Any]:
@@ -152,38 +177,60 @@ def _tell(graph: Graph, finding: Finding) -> Remedy:
     )
 
 
+def _remind(graph: Graph, finding: Finding) -> Remedy:
+    """Have the writer look at the row again, with the steps that are expected now. All else it is told loses."""
+    found = [
+        (branch, step)
+        for branch in creators(graph)
+        for step in branch.steps
+        if step in finding.done
+    ]
+    if not found or finding.upload is None:
+        return Remedy(words="no step of it is left in pipeline.yaml")
+    [(branch, step), *_] = found
+    told = _result_of(branch, step, finding, finding.upload).document()
+    return Remedy(words="the row is told what is expected now", calls=(_result(graph, told),))
+
+
 def _said(graph: Graph, finding: Finding, letter: Letter) -> Iterator[StepResult]:
     branch = next((it for it in creators(graph) if it.name == letter.branch), None)
     if branch is None or finding.upload is None:
         return
-    settings, latest = settings_of(branch), finding.upload.latest
     rejected = letter.kind == "rejected"
     message = letter.message if rejected else letter.reason or "found among the dead letters"
+    reason = letter.reason if rejected else ""
     for step in letter.steps or branch.steps:
-        yield StepResult(
-            origin=Origin(
-                key=finding.key,
-                version_id=latest.id,
-                sequencer=finding.sequencer,
-                etag=latest.etag,
-                size=latest.size,
-                uploaded_at=iso(latest.at),
-            ),
-            step=step,
-            function=branch.name,
-            settings_hash=settings.settings_hash,
-            step_hash=str(settings.steps.get(step, {}).get("hash", "")),
+        yield replace(
+            _result_of(branch, step, finding, finding.upload),
             code_hash=letter.code_hash,
             status="rejected" if rejected else "failed",
             attempt_id=f"audit:{letter.id}",
-            max_attempts=1,
-            at=iso(datetime.now(UTC)),
-            problem=Problem(
-                kind=letter.error or "DeadLetter",
-                message=message,
-                reason=letter.reason if rejected else "",
-            ),
+            problem=Problem(kind=letter.error or "DeadLetter", message=message, reason=reason),
         )
+
+
+def _result_of(branch: Branch, step: str, finding: Finding, upload: Upload) -> StepResult:
+    """Return what a step of `branch` says of the upload before it knows the end: that it will try again."""
+    settings, latest = settings_of(branch), upload.latest
+    return StepResult(
+        origin=Origin(
+            key=finding.key,
+            version_id=latest.id,
+            sequencer=finding.sequencer,
+            etag=latest.etag,
+            size=latest.size,
+            uploaded_at=iso(latest.at),
+        ),
+        step=step,
+        function=branch.name,
+        settings_hash=settings.settings_hash,
+        step_hash=str(settings.steps.get(step, {}).get("hash", "")),
+        code_hash="",
+        status="retrying",
+        attempt_id=f"audit:{latest.id}",
+        max_attempts=MANY,
+        at=iso(datetime.now(UTC)),
+    )
 
 
 def _tidy(graph: Graph, finding: Finding) -> Remedy:

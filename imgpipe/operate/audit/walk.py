@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import error_code, explain
 from imgpipe.deploy.names import RESULTS
 from imgpipe.operate import branches, images, ops, parallel, rows
-from imgpipe.operate.audit import claims, outputs
+from imgpipe.operate.audit import claims, outputs, remedy
 from imgpipe.operate.audit import law as laws
 from imgpipe.operate.audit.law import Finding, Law, Upload
 from imgpipe.operate.dlq import find, queues
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 BATCH = 500
 """Keys that are compared at a time."""
 WORKERS = 16
+AGAIN = 10_000
+"""Names that are kept of outputs that are made again: an orphan of theirs is met soon after."""
 ALL_PAGES = 1_000_000
 _LIVE = ("done", "rejected", "failed", "in_flight")
 
@@ -53,6 +55,9 @@ class Tally:
     table: int | None = None  # live ones that the table counted when it began
     started: str = ""
     whole: bool = False
+    again: dict[str, None] = field(
+        default_factory=dict
+    )  # outputs that healing makes again, the last ones
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -116,21 +121,24 @@ def _walk(
     folders = outputs.folders(project, tally.folders) if tally.whole else []
     for batch in batches(uploads(project, tally.prefix, tally.after)):
         law = law_of(project, grace, busy)
-        yield from _counted(tally, _of_batch(project, tally, law, batch, letters, folders))
+        yield from _counted(project, tally, _of_batch(project, tally, law, batch, letters, folders))
         tally.after = batch[-1].key
         tally.folders = {folder.name: folder.at for folder in folders}
         ops.write(project, note_name(tally.prefix), tally.as_json())
     law = law_of(project, grace, busy)
     for folder in folders:
         rest = outputs.unclaimed(folder, None, (), set())
-        yield from _counted(tally, _orphans(project, law, rest))
-    yield from _counted(tally, _strays(project, tally, law))
+        yield from _counted(project, tally, _orphans(project, tally, law, rest))
+    yield from _counted(project, tally, _strays(project, tally, law))
     ops.remove(project, note_name(tally.prefix))
 
 
-def _counted(tally: Tally, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _counted(project: Project, tally: Tally, findings: Iterator[Finding]) -> Iterator[Finding]:
     for finding in findings:
         tally.findings[finding.kind] += 1
+        tally.again.update(dict.fromkeys(remedy.made_again(project.graph, finding)))
+        while len(tally.again) > AGAIN:
+            del tally.again[next(iter(tally.again))]
         yield finding
 
 
@@ -155,9 +163,13 @@ def law_of(project: Project, grace: timedelta, busy: frozenset[str] | None = Non
 
 
 def _busy(project: Project) -> frozenset[str]:
-    """Return the steps that messages wait for; `results` and `removed` for the writer's and tidy's."""
+    """Return the steps that messages wait for; `results` and `removed` for the writer's and tidy's, `dead results`
+    for those that the writer gave up on: of both, the table doesn't know yet.
+    """
     sqs, graph = project.cloud.client("sqs"), project.graph
     found: set[str] = set()
+    if find.held(sqs, graph.place.queue_url(graph.queues[f"{RESULTS}-dlq"])):
+        found.add("dead results")
     for branch in graph.branches:
         if branch.queue is None or not find.held(sqs, graph.place.queue_url(branch.queue)):
             continue
@@ -249,7 +261,7 @@ def _of_batch(
         _count(tally, upload, status, row)
         if finding:
             yield finding
-    yield from _unmade(project, law, batch, known, folders)
+    yield from _unmade(project, tally, law, batch, known, folders)
     yield from claims.unsent(project, law, known)
 
 
@@ -265,6 +277,7 @@ def _count(tally: Tally, upload: Upload, status: str, row: dict[str, Any] | None
 
 def _unmade(
     project: Project,
+    tally: Tally,
     law: Law,
     batch: list[Upload],
     known: dict[str, dict[str, Any]],
@@ -278,23 +291,28 @@ def _unmade(
         mine = {output for output in every if output.startswith(f"{folder.name}/")}
         relative = batch[-1].key.removeprefix(project.graph.prefix)
         last = max({*mine, f"{folder.name}/{relative}"})
-        yield from _orphans(project, law, outputs.unclaimed(folder, last, mine, seen))
+        yield from _orphans(project, tally, law, outputs.unclaimed(folder, last, mine, seen))
     suspects = sorted(every - seen)
     checked = parallel.stream(lambda key: (key, outputs.is_there(project, key)), suspects, WORKERS)
     lost = {key for key, there in checked if not there}
     for upload in batch:
         gone = tuple(sorted(named.get(upload.key, set()) & lost))
         row = known.get(upload.key)
-        if gone and row and row["status"] != "removed" and not upload.latest.marker:
+        if gone and row and not upload.latest.marker and laws.is_about(row, upload.latest):
             yield laws.unmade(law, upload, row, gone)
 
 
 def _orphans(
-    project: Project, law: Law, suspects: Iterator[tuple[str, datetime]]
+    project: Project, tally: Tally, law: Law, suspects: Iterator[tuple[str, datetime]]
 ) -> Iterator[Finding]:
-    """Yield the outputs that no row names. A young one's row may be on its way, as may its deletion."""
+    """Yield the outputs that no row names. A young one's row may be on its way, as may its deletion; and where results
+    wait, or lie among the dead letters, so may any one's. What an upload that is sent again will make stays as well.
+    """
+    unsure = law.busy & {"removed", "results", "dead results"}
     for key, when in suspects:
-        if law.old(when) and "removed" not in law.busy and outputs.is_orphan(project, key):
+        if key.rpartition(".")[0] in tally.again:
+            continue
+        if law.old(when) and not unsure and outputs.is_orphan(project, key):
             yield Finding(kind="orphan", key=key, why="no row names it", outputs=(key,))
 
 

@@ -226,10 +226,10 @@ def _claims(asking: _Asking, known: Facts) -> dict[str, Any]:
 
 
 def _claim(item: dict[str, Any]) -> Claim:
-    _, kind, sequencer = item["sk"].split("#", 2)
+    _, kind, upload = item["sk"].split("#", 2)
     return Claim(
         kind=kind,
-        sequencer=sequencer,
+        upload=upload,
         claimed_at=from_iso(item.get("claimed_at")),
         sent_at=from_iso(item.get("sent_at")),
     )

@@ -42,10 +42,10 @@ class Depth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A notice to people: claimed before it was sent, so that it is sent at most once."""
+    """A notice to people about one upload: claimed before it was sent, so that it is sent at most once."""
 
     kind: str
-    sequencer: str
+    upload: str
     claimed_at: datetime | None
     sent_at: datetime | None
 

@@ -20,6 +20,7 @@ from imgpipe.operate.why import said
 from imgpipe.operate.why.hop import Command, Hop, State
 from imgpipe.operate.why.way import PATIENCE, Way
 from imgpipe.runtime.errors import WORDS, Reason
+from imgpipe.runtime.row import generation
 
 if TYPE_CHECKING:
     from imgpipe.deploy.graph import Branch, Graph
@@ -338,9 +339,9 @@ class _Trace(Way):
 
     def notices(self) -> Iterator[Hop]:
         """Yield what people were told. That isn't the image's way: it never makes the image's end a bad one."""
-        sequencer = (self.row_view or {}).get("sequencer")
+        upload = generation(self.row_view) if self.row_view else None
         for claim in sorted(self.facts.claims, key=lambda it: iso(it.claimed_at or self.facts.now)):
-            if claim.sequencer != sequencer:
+            if claim.upload != upload:
                 continue
             told = "sent" if claim.sent_at else "claimed, and never sent as far as is known"
             yield Hop(

@@ -155,7 +155,7 @@ def test_an_address_that_nobody_declared_is_written_to_by_nobody(store: FakeStor
 
 def test_a_new_upload_under_the_same_key_is_news(store: FakeStore) -> None:
     run(store, DONE)
-    run(store, {**DONE, "sequencer": "02"})
+    run(store, {**DONE, "version_id": "v2", "sequencer": "02"})
     assert len(store.published) == 2
 
 
@@ -171,7 +171,7 @@ def test_the_claim_says_whether_the_notice_was_sent(store: FakeStore) -> None:
     decoded = items.decode(claim)
     assert decoded["sent_at"] >= decoded["claimed_at"]
     assert (TABLE, KEY, decoded["sk"]) in store.items
-    assert decoded["sk"].startswith("notice#completed#01")
+    assert decoded["sk"].startswith("notice#completed#v1")
 
 
 def test_nobody_asked_and_nothing_is_claimed(store: FakeStore) -> None:

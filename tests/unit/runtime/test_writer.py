@@ -246,6 +246,58 @@ def test_a_step_that_used_up_its_attempts_has_failed(store: FakeStore) -> None:
     assert [end["status"] for end in completions(store)] == ["failed"]
 
 
+def test_two_copies_of_a_message_have_all_their_attempts(store: FakeStore) -> None:
+    for attempt in ("m1:1", "m2:1", "m1:2", "m2:2"):
+        write(store, step("sizes", "retrying", attempt_id=attempt, max_attempts=3))
+    assert stored(store)["status"] == "in_flight"
+    assert not completions(store)
+
+
+EXPECTED = ["metadata", "sizes"]
+
+
+@pytest.mark.parametrize("late", ["the upload's own", "the one that audit sent"])
+def test_two_events_of_one_version_make_one_row_and_delete_nothing(
+    store: FakeStore, late: str
+) -> None:
+    """Outputs have the same names whichever of the two made them: deleting one's would delete the other's."""
+    own, sent = {"sequencer": f"{1:018X}"}, {"sequencer": ""}
+    first, second = (sent, own) if late == "the upload's own" else (own, sent)
+    write(store, step("sizes", expected=EXPECTED, **first))
+    write(store, step("metadata", expected=EXPECTED, attempt_id="m2:1", **second))
+    shown = stored(store)
+    assert (shown["status"], shown["sequencer"].rstrip("0")) == ("done", "0" * 17 + "1")
+    assert not store.take("tidy")
+    write(store, step("sizes", expected=EXPECTED, attempt_id="m3:1", **second))
+    assert [end["status"] for end in completions(store)] == ["done"]
+
+
+def test_events_without_a_place_in_the_order_do_not_mix_two_versions(store: FakeStore) -> None:
+    older, newer = ({"sequencer": "", "uploaded_at": f"2026-01-31T12:00:0{n}.000Z"} for n in (1, 2))
+    write(store, step("sizes", number=2, expected=EXPECTED, **newer))
+    write(store, step("metadata", number=1, expected=EXPECTED, **older))
+    shown = stored(store)
+    assert (shown["version_id"], sorted(shown["steps"])) == ("v2", ["sizes"])
+    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["metadata/a.1.jpg"]}]
+
+
+def test_an_end_that_was_not_told_is_told_also_after_the_pipeline_was_edited(
+    store: FakeStore,
+) -> None:
+    store.break_on("publish:completed")
+    write(store, step(expected=["sizes"]))
+    write(store, step(expected=["sizes", "tint"]))
+    assert [end["status"] for end in completions(store)] == ["done"]
+
+
+def test_a_failed_step_that_is_no_longer_in_the_pipeline_does_not_keep_an_image_from_its_end(
+    store: FakeStore,
+) -> None:
+    write(store, step("tint", "failed", expected=["sizes", "tint"]))
+    write(store, step("sizes", expected=["sizes"]))
+    assert stored(store)["status"] == "done"
+
+
 def test_an_image_that_failed_and_is_redriven_is_done_and_told_so(store: FakeStore) -> None:
     write(store, step("sizes", "failed", attempt_id="m1:5"))
     write(store, step("sizes", "done", attempt_id="m9:1"))
