@@ -246,6 +246,14 @@ class MemoryStore:
     def exists(self, bucket: str, key: str) -> bool:
         return bool(self._call("exists", lambda: self._memory.current(key) is not None))
 
+    def version(self, bucket: str, key: str) -> str | None:
+        def do() -> str | None:
+            made = self._memory.current(key)
+            return made.id if made else None
+
+        found: str | None = self._call("version", do)
+        return found
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         def do() -> None:
             self._memory.variants[key] = data

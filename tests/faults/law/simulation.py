@@ -477,7 +477,13 @@ class World:
             self.down = set()
             return
         what = self.dice.choice(
-            [{"get_item", "put_item"}, {"send"}, {"publish"}, {"open", "exists"}, {"put", "delete"}]
+            [
+                {"get_item", "put_item"},
+                {"send"},
+                {"publish"},
+                {"open", "exists", "version"},
+                {"put", "delete"},
+            ]
         )
         self.faults[f"down for a while: {min(what)}"] += 1
         self.down = what

@@ -278,7 +278,7 @@ def test_events_without_a_place_in_the_order_do_not_mix_two_versions(store: Fake
     write(store, step("metadata", number=1, expected=EXPECTED, **older))
     shown = stored(store)
     assert (shown["version_id"], sorted(shown["steps"])) == ("v2", ["sizes"])
-    assert store.take("tidy") == [{"v": 1, "kind": "outputs", "keys": ["metadata/a.1.jpg"]}]
+    assert [told["keys"] for told in store.take("tidy")] == [["metadata/a.1.jpg"]]
 
 
 def test_an_end_that_was_not_told_is_told_also_after_the_pipeline_was_edited(
