@@ -26,6 +26,7 @@ from imgpipe.errors import (
     ThrottledError,
     UnreachableError,
 )
+from imgpipe.runtime.log import without_secrets
 
 if TYPE_CHECKING:
     import boto3
@@ -232,11 +233,19 @@ def error_code(error: BaseException) -> str:
 
 
 def explain(error: BaseException, what: str) -> ImgpipeError:
-    """Translate an SDK exception that was met while doing `what` into one that a person can act on."""
-    from botocore import exceptions as sdk
+    """Translate an SDK exception that was met while doing `what` into one that a person can act on.
 
+    What it quotes of signatures and tokens is left out.
+    """
     if isinstance(error, ImgpipeError):
         return error
+    told = _explained(error, what)
+    return type(told)(told.what, without_secrets(told.why), hint=told.hint)
+
+
+def _explained(error: BaseException, what: str) -> ImgpipeError:
+    from botocore import exceptions as sdk
+
     if isinstance(error, sdk.ClientError):
         return _explain_refusal(error, what)
     if isinstance(

@@ -20,6 +20,10 @@ What the code inside a Lambda raises is in `imgpipe.runtime.errors`: it ships wi
 DONE, FAILED, USAGE, PENDING, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+NEXT_LINE = "\n       "
+"""Where an error has several lines of its own, each begins below the first one's text."""
+
+
 class ImgpipeError(Exception):
     """An error that a person can act on.
 

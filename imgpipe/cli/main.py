@@ -95,10 +95,24 @@ def main() -> None:
 def report(error: Exception) -> int:
     """Print `what: why` and the hint to stderr; return the exit code."""
     known = error if isinstance(error, errors.ImgpipeError) else _translate(error)
-    typer.secho(f"error: {known}", fg="red", err=True)
+    typer.secho(f"error: {_shown(str(known))}", fg="red", err=True)
     if known.hint:
-        typer.secho(f"hint:  {known.hint}", fg="cyan", err=True)
+        typer.secho(f"hint:  {_shown(known.hint)}", fg="cyan", err=True)
     return known.exit_code
+
+
+def _shown(text: str) -> str:
+    """Return `text` with what can't be printed made visible: errors quote keys, and answers from anywhere.
+
+    Lines of our own go on below `error: `; any other break of a line is a stranger's.
+    """
+    from imgpipe.errors import NEXT_LINE
+
+    lines = text.split(NEXT_LINE)
+    return NEXT_LINE.join(
+        "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
+        for line in lines
+    )
 
 
 def _stopped(error: BaseException) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgpipe.errors import UsageError
+from imgpipe.errors import NEXT_LINE, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ class SpecError(UsageError):
         self.file = file
         self.problems = tuple(sorted(set(problems)))
         lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
-        super().__init__("\n       ".join(_printable(line) for line in lines), hint=hint)
+        super().__init__(NEXT_LINE.join(_printable(line) for line in lines), hint=hint)
 
 
 def _printable(text: str) -> str:

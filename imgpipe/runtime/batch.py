@@ -49,5 +49,5 @@ def log_failure(message: Message, error: Exception, **about: object) -> None:
         message_id=message.id,
         receives=message.receives,
         error=type(error).__name__,
-        message=str(error)[:1000],
+        message=log.told(error),
     )

@@ -76,7 +76,7 @@ def _whole_batch(
     queued = [each for each in events.messages(dict(event), _request_id(context)) if each.queued]
     if not queued:
         return
-    log.line("broken", error=type(error).__name__, message=str(error)[:1000], messages=len(queued))
+    log.line("broken", error=type(error).__name__, message=log.told(error), messages=len(queued))
     if settings.steps:
         from imgpipe.runtime import steps
 

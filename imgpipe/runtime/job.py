@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.runtime import log
 from imgpipe.runtime.results import (
     DIRECT_ATTEMPTS,
     Origin,
@@ -91,7 +92,7 @@ class Job:
 
     def failure(self, error: Exception, at: str, ms: int) -> list[StepResult]:
         """Return what each step says of an attempt that may be repeated."""
-        problem = Problem(kind=type(error).__name__, message=str(error)[:MAX_MESSAGE])
+        problem = Problem(kind=type(error).__name__, message=log.told(error, MAX_MESSAGE))
         status: Status = "failed" if self.last_attempt else "retrying"
         return [
             self.result(step, status, at, ms=ms, problem=problem) for step in self.settings.steps

@@ -9,6 +9,7 @@ module: its configuration belongs to the runtime client.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -34,6 +35,28 @@ def line(event: str, **fields: object) -> None:
     """Write one line and flush it: the process may not live to see the next one."""
     sys.stdout.write(dumps({"event": event, **fields, **_request}) + "\n")
     sys.stdout.flush()
+
+
+_SECRETS = re.compile(
+    r"((?:security-?token|signature|credential|secret_?access_?key|session_?token)['\"]?\s*[=:]\s*['\"]?)"
+    r"[\w+/=%.-]{8,}",
+    re.IGNORECASE,
+)
+_CANONICAL = re.compile(r"(?:\\n|\s)*The (?:Canonical String|String-to-Sign).*", re.DOTALL)
+
+
+def told(error: BaseException, most: int = 1000) -> str:
+    """Return what an error says, in so many characters at most, without secrets."""
+    return without_secrets(str(error))[:most]
+
+
+def without_secrets(text: str) -> str:
+    """Return `text` without keys, tokens and signatures. AWS quotes the request, with its session's token, when it
+    tells that a signature is wrong; and whoever has a signed address may use it.
+    """
+    if "tring" in text:
+        text = _CANONICAL.sub("", text)
+    return _SECRETS.sub(r"\1…", text)
 
 
 def dumps(value: object, indent: int | None = None) -> str:

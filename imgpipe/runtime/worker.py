@@ -107,7 +107,7 @@ class Worker:
             try:
                 records = self.queue.receive(self._most())
             except Exception as error:  # noqa: BLE001 - whatever keeps it from its queue is waited out
-                log.line("unreachable", error=type(error).__name__, message=str(error)[:500])
+                log.line("unreachable", error=type(error).__name__, message=log.told(error, 500))
                 self.stopping.wait(rest_s)
                 rest_s = min(LONGEST_REST_S, 2 * rest_s)
             else:
@@ -163,7 +163,7 @@ class Worker:
         try:
             self.queue.hide(records, seconds)
         except Exception as error:  # noqa: BLE001 - at worst a message is worked on twice
-            log.line("heartbeat", error=type(error).__name__, message=str(error)[:500])
+            log.line("heartbeat", error=type(error).__name__, message=log.told(error, 500))
 
 
 @dataclass(frozen=True, slots=True)
