@@ -25,7 +25,7 @@ steps:
   sizes: {{via: queue, variants: {{medium: {{width: 40}}, large: {{width: 80}}}}, lane: {{over: 50kB}}}}
   print: {{via: queue, variants: {{print: {{width: 90}}}}, lane: {{over: 50kB, to: worker}}}}
   tint: {{via: worker, variants: {{tinted: {{width: 30}}}}}}
-  facts: {{via: queue, exif: true, tags: rekognition}}
+  facts: {{via: queue, exif: true, tags: rekognition, only: {{prefix: facts/}}}}
   again: {{on: restored, via: queue, variants: {{again: {{width: 10}}}}}}
   marked: {{on: tagged, via: queue, variants: {{marked: {{width: 10}}}}}}
   tidy: {{on: removed, via: queue}}

@@ -21,7 +21,7 @@ WILDCARDS = {
     r"role Log arn:aws:logs:[^*]+:log-group:/aws/lambda/[\w-]+:\*": (
         "Lambda names the streams of a function's own log group"
     ),
-    r"role (ReadUploads|WriteUploads) arn:aws:s3:::[\w-]+-uploads-[\w-]+/incoming/\*": (
+    r"role (ReadUploads|WriteUploads) arn:aws:s3:::[\w-]+-uploads-[\w-]+/incoming/([\w-]+/)?\*": (
         "uploads have names that nobody knows before; other prefixes stay closed"
     ),
     r"role WriteVariants arn:aws:s3:::[\w-]+-variants-[\w-]+/[\w-]+/\*": (
