@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgpipe.deploy import lambda_lock, package, wheels
+from imgpipe.deploy import bytecode, lambda_lock, package, wheels
 from imgpipe.errors import ImgpipeError, UsageError
 from tests.photos import ROOT
 
@@ -41,6 +41,45 @@ def test_the_same_sources_make_the_same_zip(project: Path, tmp_path: Path) -> No
     for source in SOURCES:
         assert one[source].sha256_base64 == other[source].sha256_base64
         assert one[source].path.read_bytes() == other[source].path.read_bytes()
+
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_modules_are_compiled_to_the_same_bytes_for_a_python_that_is_here(tmp_path: Path) -> None:
+    sources = {
+        "a/b.py": b"KNOWN = {'x', 'y', 'z'}\ndef f(v): return v in {'one', 'two', 'three'}\n",
+        "handler.py": b"from a.b import f\n",
+        "broken.py": b"def (:\n",
+        "notes.txt": b"none",
+    }
+    made = bytecode.files(sources, HERE)
+    tag = sys.implementation.cache_tag
+    assert set(made) == {f"a/__pycache__/b.{tag}.pyc", f"__pycache__/handler.{tag}.pyc"}
+    assert made == bytecode.files(dict(reversed(sources.items())), HERE)
+    for name, data in {**sources, **made, "a/b.py": b"raise SystemExit('compiled again')"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-c", "import handler; print(handler.f('two'))"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_without_a_python_of_that_version_nothing_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bytecode.files({"a.py": b""}, "3.99") == {}
+    shim = tmp_path / "python3.99"
+    shim.write_text("#!/bin/sh\necho 'python3.99: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert bytecode.files({"a.py": b""}, "3.99") == {}
+    assert bytecode.files({"a.txt": b""}, HERE) == {}
 
 
 def test_a_zip_says_what_lambda_will_say_of_it(project: Path, tmp_path: Path) -> None:
