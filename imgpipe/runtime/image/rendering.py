@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from imgpipe.runtime.image.geometry import Box, Placement, Size, Variant
 
+LOSSY = frozenset({"webp", "avif"})
+"""Of the formats with alpha, those that blend neighbours when they are encoded."""
+
 
 def render(
     base: Image.Image, wanted: Sequence[tuple[Variant, Placement]], original: Size
@@ -80,11 +83,42 @@ def _on_canvas(pixels: Image.Image, placement: Placement, variant: Variant) -> I
         round((placement.canvas[1] - pixels.height) * down),
     )
     if variant.clear or (pixels.mode == "RGBA" and variant.format != "jpeg"):
-        clear = variant.clear or variant.background == BACKGROUND
-        canvas = Image.new("RGBA", placement.canvas, (0, 0, 0, 0) if clear else variant.background)
+        if variant.clear or variant.background == BACKGROUND:
+            return _on_nothing(pixels, placement.canvas, at, lossy=variant.format in LOSSY)
+        canvas = Image.new("RGBA", placement.canvas, variant.background)
         canvas.paste(pixels, at)
         return canvas
     mode = "L" if pixels.mode == "L" and is_grey(variant.backdrop) else "RGB"
     canvas = Image.new(mode, placement.canvas, variant.backdrop)
     canvas.paste(pixels, at, mask=pixels.getchannel("A") if pixels.mode == "RGBA" else None)
     return canvas
+
+
+def _on_nothing(pixels: Image.Image, size: Size, at: Size, *, lossy: bool) -> Image.Image:
+    """Return `pixels` on a clear canvas.
+
+    Under what is clear their edges go on, for encoders that blend neighbours: on black, a dark seam
+    would show along a bright edge.
+    """
+    canvas = Image.new("RGBA", size, (0, 0, 0, 0))
+    if lossy:
+        _go_on(canvas, pixels, at)
+    canvas.paste(pixels, at)
+    return canvas
+
+
+def _go_on(canvas: Image.Image, pixels: Image.Image, at: Size) -> None:
+    (left, top), (width, height) = at, pixels.size
+    right, bottom = left + width, top + height
+    for edge, where in (
+        ((0, 0, 1, height), (0, top, left, bottom)),
+        ((width - 1, 0, width, height), (right, top, canvas.width, bottom)),
+        ((0, 0, width, 1), (left, 0, right, top)),
+        ((0, height - 1, width, height), (left, bottom, right, canvas.height)),
+    ):
+        if where[0] < where[2] and where[1] < where[3]:
+            strip = (
+                pixels.crop(edge).convert("RGB").resize((where[2] - where[0], where[3] - where[1]))
+            )
+            strip.putalpha(0)
+            canvas.paste(strip, where[:2])

@@ -405,6 +405,17 @@ def test_a_clear_background_leaves_what_is_beside_the_picture_transparent(
         assert near(shown, plain.getpixel((x, y - 25)), 24)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["webp", "avif"])
+def test_no_dark_seam_shows_along_a_bright_edge_beside_a_clear_background(kind: str) -> None:
+    data = encoded(Image.new("RGB", (300, 203), (250, 240, 230)), "PNG")
+    box: dict[str, Any] = {"width": 101, "height": 101, "fit": "contain", "format": kind}
+    made = opened(_one(data, background="clear", **box)).convert("RGBA")
+    seen = [made.getpixel((50, y)) for y in range(101)]
+    shown = [pixel[:3] for pixel in seen if pixel[3] > 200]  # type: ignore[index]
+    assert len(shown) in (68, 69)
+    assert all(near(pixel, (250, 240, 230), 4) for pixel in shown)
+
+
 def test_a_clear_background_is_white_where_a_format_has_none() -> None:
     made = opened(_one(encoded(corners()), height=200, fit="contain", background="clear"))
     assert made.getpixel((100, 3)) == (255, 255, 255)
