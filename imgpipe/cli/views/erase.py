@@ -23,6 +23,7 @@ WORDS = {
     "rows": "rows",
     "dead_letters": "dead letters",
     "queued_messages": "queued messages",
+    "notes": "notes that name it",
 }
 
 
@@ -55,6 +56,8 @@ def _table(removed: Mapping[str, list[Any]]) -> RenderableType:
 def _name(it: Any) -> str:
     if isinstance(it, str):  # a notice's sort key ends in zeros, to S3's longest sequencer
         return it.rstrip("0") if it.startswith("notice#") else it
+    if "what" in it:
+        return f"{it['name']} ({it['what']})"
     if "version_id" in it:
         return f"{it['version_id'][:8]}{' (delete marker)' if it['delete_marker'] else ''}"
     return f"{it['id'][:8]} in {it['queue']}"

@@ -32,6 +32,7 @@ from imgpipe.runtime.row import SK_IMAGE, from_item
 if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
+FOLDER = "audit"
 BATCH = 500
 """Keys that are compared at a time."""
 WORKERS = 16
@@ -85,7 +86,7 @@ class Tally:
 
 
 def note_name(prefix: str) -> str:
-    return f"audit/{hashlib.sha256(prefix.encode()).hexdigest()[:12]}.json"
+    return f"{FOLDER}/{hashlib.sha256(prefix.encode()).hexdigest()[:12]}.json"
 
 
 def begin(project: Project, below: str, *, resume: bool) -> Tally:

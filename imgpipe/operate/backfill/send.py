@@ -152,7 +152,7 @@ def _undone(project: Project, steps: Steps, run: Run, batch: list[Item]) -> list
     """
     if run.task.command == "reprocess" and not run.task.stale:
         return batch
-    known = rows.by_keys(project, [item.key for item in batch], consistent=True)
+    known = rows.by_keys(project, [item.key for item in batch if item.key], consistent=True)
     left = [(item, _unheard(run, steps, item, known.get(item.key))) for item in batch]
     return [
         replace(item, steps={step: item.steps[step] for step in some})

@@ -33,7 +33,7 @@ VERDICTS: Mapping[Verdict, str] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """The work on one version of one upload. `steps` maps each step to the hash of its settings; `nanodollars`
-    is what the work is taken to cost.
+    is what the work is taken to cost. Without a key: an upload that was erased since, which nothing is sent for.
     """
 
     key: str
@@ -51,6 +51,11 @@ class Item:
     @classmethod
     def loads(cls, line: str) -> Item:
         return cls(**json.loads(line))
+
+    @classmethod
+    def erased(cls) -> Item:
+        """Return what stands in a run in the place of an upload that was erased: the others keep their places."""
+        return cls(key="", version_id=None, etag="", size=0, at="", sequencer="", steps={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,11 @@ def held(sqs: Any, url: str) -> int:
     return _numbers(sqs, url, _SHOWN, f"{_SHOWN}NotVisible", f"{_SHOWN}Delayed")
 
 
+def hidden(sqs: Any, url: str) -> int:
+    """Return about how many messages somebody has received and not given back yet; none if the queue isn't there."""
+    return _numbers(sqs, url, f"{_SHOWN}NotVisible")
+
+
 def _numbers(sqs: Any, url: str, *names: str) -> int:
     try:
         answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))

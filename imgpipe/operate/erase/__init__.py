@@ -1,5 +1,6 @@
 """`erase KEY`: everything of one upload, gone for good, with a receipt.
 
 survey   what there is of a key: versions, outputs, rows, notices, dead and queued messages
+notes    the notes under `ops/` that name it
 run      remove it, round by round, until nothing has come back for a while; the receipt
 """

@@ -16,8 +16,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
+from imgpipe.deploy.names import OPERATIONS
 from imgpipe.operate import images, ops
 from imgpipe.operate.dlq import mover, queues
+from imgpipe.operate.erase import notes
 from imgpipe.operate.erase.survey import Holdings, Survey
 from imgpipe.operate.times import iso
 
@@ -29,6 +31,10 @@ QUIET_S = 10.0
 ROUND_S = 1.0
 PATIENT_ROUNDS = 5
 """Rounds in which the queues may empty by themselves before they are looked into."""
+HIDDEN_ROUNDS = 60
+"""Rounds in which what functions work on may end or show again."""
+MOST_LOOKS = 2
+"""Looks into a work queue, each of which is an attempt at every message in it; a third could make dead letters."""
 _DELETED_AT_ONCE = 1000
 NOT_COVERED = (
     "log lines that name the key, until the log group's retention ends",
@@ -79,7 +85,7 @@ class Receipt:
 def find(project: Project, key: str) -> Holdings:
     """Return what there is of `key`, which may lack the prefix: of the likelier full key that anything is there of."""
     wanted = images.candidates(project.graph.prefix, key)
-    surveys = [Survey(project, full)(look_into_queues=False) for full in wanted]
+    surveys = [Survey(project, full)(look_into_queues=False, read_notes=True) for full in wanted]
     return next((found for found in surveys if not found.empty), surveys[0])
 
 
@@ -95,24 +101,36 @@ def erase(
     time ran out.
     """
     survey, receipt = Survey(project, key), _opened(project, key)
-    ends, rounds = now() + timeout_s, 0
+    ends, rounds, looks, waiting = now() + timeout_s, 0, 0, 0
     quiet_since: float | None = None
     while True:
-        found = survey(look_into_queues=rounds >= PATIENT_ROUNDS)
-        rounds += 1
+        closing = quiet_since is not None and now() - quiet_since >= QUIET_S
+        due = closing or (looks == 0 and rounds >= PATIENT_ROUNDS)
+        look = due and waiting > 0 and looks < MOST_LOOKS
+        found = survey(look_into_queues=look, read_notes=closing or not rounds)
+        rounds, looks, waiting = rounds + 1, looks + look, found.waiting
         if not found.empty:
             receipt.add(found)
             ops.write(project, _open_name(key), receipt.as_json())
             remove(project, survey, found)
-        still = found.empty and (found.waiting == 0 or rounds > PATIENT_ROUNDS)
-        quiet_since = (quiet_since if quiet_since is not None else now()) if still else None
-        if quiet_since is not None and now() - quiet_since >= QUIET_S:
-            yield _closed(project, receipt)
+        still = _still(found, rounds, looks)
+        if closing and still:
+            yield _closed(project, receipt, found)
             return
+        quiet_since = (quiet_since if quiet_since is not None else now()) if still else None
         yield receipt
         if now() >= ends:
             return
         sleep(ROUND_S)
+
+
+def _still(found: Holdings, rounds: int, looks: int) -> bool:
+    """Whether nothing was found where everything could be seen. What functions work on is waited for, but for so long
+    only: of a busy pipeline some always is.
+    """
+    if not found.empty or found.held:
+        return False
+    return not found.waiting or (looks > 0 and (not found.hidden or rounds > HIDDEN_ROUNDS))
 
 
 def remove(project: Project, survey: Survey, found: Holdings) -> None:
@@ -126,6 +144,8 @@ def remove(project: Project, survey: Survey, found: Holdings) -> None:
                 TableName=project.graph.table,
                 Key={"pk": {"S": found.key}, "sk": {"S": sort_key}},
             )
+        for note in found.notes:
+            notes.remove(project, note, found.key)
     except (BotoCoreError, ClientError) as error:
         raise explain(error, f"erasing {found.key}") from error
     homes = queues.homes(project.graph)
@@ -167,7 +187,7 @@ def _opened(project: Project, key: str) -> Receipt:
     return Receipt(key=key, began=iso(datetime.now(UTC)))
 
 
-def _closed(project: Project, receipt: Receipt) -> Receipt:
+def _closed(project: Project, receipt: Receipt, found: Holdings) -> Receipt:
     """Keep the receipt as it is now: everything was looked for again, and nothing was there."""
     graph, at = project.graph, iso(datetime.now(UTC))
     receipt.ended = at
@@ -177,9 +197,17 @@ def _closed(project: Project, receipt: Receipt) -> Receipt:
         "outputs": f"ListObjectsV2 of {graph.variants_bucket}, by name and by row: none",
         "rows": f"Query of {graph.table}, consistently read: none",
         "dead_letters": "every dead-letter queue read through: none",
-        "queued_messages": "the work queues empty, or read through: none",
+        "queued_messages": _queued(found),
+        "notes": f"every note of runs, audits and rescued letters under {OPERATIONS}/ read: none",
     }
-    receipt.name = f"ops/{_folder(receipt.key)}/{at.replace(':', '')}.json"
-    ops.write(project, receipt.name.removeprefix("ops/"), receipt.as_json())
+    receipt.name = f"{OPERATIONS}/{_folder(receipt.key)}/{at.replace(':', '')}.json"
+    ops.write(project, receipt.name.removeprefix(f"{OPERATIONS}/"), receipt.as_json())
     ops.remove(project, _open_name(receipt.key))
     return receipt
+
+
+def _queued(found: Holdings) -> str:
+    if not found.waiting:
+        return "every work queue empty"
+    rest = f"; {found.hidden} of any image were being worked on" if found.hidden else ""
+    return f"every work queue read through: none{rest}"

@@ -8,7 +8,7 @@ another key's row or versions is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from imgpipe.operate import branches, listing, rows
 from imgpipe.operate.audit import outputs
 from imgpipe.operate.dlq import find, queues
 from imgpipe.operate.dlq.letters import Home, Letter
+from imgpipe.operate.erase import notes
+from imgpipe.operate.erase.notes import Note
 from imgpipe.operate.why.ask import list_versions
 from imgpipe.runtime import items
 from imgpipe.runtime.results import content_version, output_key
@@ -30,7 +32,9 @@ _VERSION = re.compile(r"\.([0-9a-f]{12})\.[a-z0-9]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What there is of a key. `waiting` counts messages of any image that a queue shows or hides."""
+    """What there is of a key. Of any image: `waiting` counts what work queues show or hide, `hidden` what they hide,
+    being worked on; `held` what dead-letter queues hide, being read by somebody.
+    """
 
     key: str
     versions: tuple[Version, ...] = ()
@@ -39,7 +43,10 @@ class Holdings:
     rows: tuple[str, ...] = ()  # sort keys: the image's row, and its notices
     letters: tuple[Letter, ...] = ()
     messages: tuple[Letter, ...] = ()
+    notes: tuple[Note, ...] = ()
     waiting: int = 0
+    hidden: int = 0
+    held: int = 0
 
     @property
     def empty(self) -> bool:
@@ -50,6 +57,7 @@ class Holdings:
             or self.rows
             or self.letters
             or self.messages
+            or self.notes
         )
 
     def as_json(self) -> dict[str, list[Any]]:
@@ -62,6 +70,7 @@ class Holdings:
             "rows": list(self.rows),
             "dead_letters": [{"id": it.id, "queue": it.queue} for it in self.letters],
             "queued_messages": [{"id": it.id, "queue": it.queue} for it in self.messages],
+            "notes": [it.as_json() for it in self.notes],
         }
 
 
@@ -76,19 +85,20 @@ class Survey:
     def __post_init__(self) -> None:
         self.homes = work_queues(self.project)
 
-    def __call__(self, *, look_into_queues: bool) -> Holdings:
+    def __call__(self, *, look_into_queues: bool, read_notes: bool) -> Holdings:
         """Return what there is now. Looking into a work queue counts as an attempt at what lies there, so it is asked
-        for only when the queues don't empty by themselves.
+        for only when the queues don't empty by themselves. Reading the notes takes a request a note.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return self._ask(look_into_queues)
+            return self._ask(look_into_queues, read_notes)
         except (BotoCoreError, ClientError) as error:
             raise explain(error, f"image {self.key}") from error
 
-    def _ask(self, look: bool) -> Holdings:
+    def _ask(self, look: bool, read_notes: bool) -> Holdings:
         project = self.project
+        held = self._hidden(queues.homes(project.graph))
         dead = find.letters(
             project,
             [
@@ -98,15 +108,19 @@ class Survey:
             ],
         )
         queued = find.letters(project, self.homes) if look else []
+        made = tuple(sorted(self._outputs()))
         return Holdings(
             key=self.key,
             versions=list_versions(project, self.key),
             parts=tuple(self._parts()),
-            outputs=tuple(sorted(self._outputs())),
+            outputs=made,
             rows=tuple(str(item["sk"]) for item in self._items()),
             letters=tuple(it for it in dead if it.key == self.key),
             messages=tuple(it for it in queued if it.key == self.key),
+            notes=notes.naming(project, self.key, made) if read_notes else (),
             waiting=self._waiting(),
+            hidden=self._hidden(self.homes),
+            held=held,
         )
 
     def _items(self) -> Iterator[dict[str, Any]]:
@@ -167,6 +181,10 @@ class Survey:
     def _waiting(self) -> int:
         sqs = self.project.cloud.client("sqs")
         return sum(find.held(sqs, home.url) for home in self.homes)
+
+    def _hidden(self, homes: Iterable[Home]) -> int:
+        sqs = self.project.cloud.client("sqs")
+        return sum(find.hidden(sqs, home.url) for home in homes)
 
 
 def work_queues(project: Project) -> list[Home]:
