@@ -3,6 +3,7 @@
 docs/commands.md    every command and option, from the command line itself
 docs/pipeline.svg   the default pipeline, drawn from its graph
 docs/schema.json    the JSON Schema of pipeline.yaml, for editors
+docs/security.md    its table of roles, from the graphs of the default pipeline and of what others add
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     yield HERE / "pipeline.svg", picture()
     yield HERE / "schema.json", schema()
     yield HERE / "pipeline-yaml.md", settings()
+    yield HERE / "security.md", security()
 
 
 def commands() -> str:
@@ -152,6 +154,68 @@ def _with_unit(value: Any, setting: dict[str, Any]) -> str:
             unit = max(fits, key=lambda each: known[each], default=next(iter(known)))
             return f"{value // known[unit]}{unit}"
     return ""
+
+
+ROLES = """\
+version: 1
+name: studio
+uploads: {direct: {}}
+steps: {tint: {via: worker, variants: {tinted: {width: 1200}}}}
+environments: {prod: {region: eu-west-1}}
+"""
+"""What the default pipeline has none of: workers, and uploads over HTTP."""
+MARKS = ("<!-- roles -->\n", "<!-- /roles -->")
+
+
+def security() -> str:
+    """Return docs/security.md as it stands, with its table of roles made again."""
+    path = HERE / "security.md"
+    before, _, rest = path.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{_roles()}\n{MARKS[1]}{after}"
+
+
+def _roles() -> str:
+    from imgpipe.deploy import graph, spec, steps, yaml_source
+    from imgpipe.deploy.resources import Role
+
+    lines = ["| role | may | on | why |", "|---|---|---|---|"]
+    seen: set[str] = set()
+    for declared in (
+        spec.load(ROOT / "pipeline.yaml", "local"),
+        spec.parse(yaml_source.parse(ROLES, ROOT / "pipeline.yaml"), "prod"),
+    ):
+        hashes = dict.fromkeys(steps.sources(declared), "")
+        made = graph.build(declared, "prod", account=ACCOUNT, region=REGION, code_hashes=hashes)
+        prefix = f"{made.pipeline}-{made.environment}-"
+        for role in made.of(Role):
+            name = role.name.removeprefix(prefix).removesuffix(f"-{REGION}")
+            if name not in seen:
+                lines += _rights(name, role.policy, prefix)
+            seen.add(name)
+    return "\n".join(lines) + "\n"
+
+
+def _rights(role: str, policy: str, prefix: str) -> Iterator[str]:
+    from imgpipe.deploy.policies import WHY
+
+    for at, statement in enumerate(json.loads(policy)["Statement"]):
+        actions, resources = (_several(statement[part]) for part in ("Action", "Resource"))
+        may = ", ".join(f"`{action}`" for action in actions)
+        where = ", ".join(f"`{_short(arn, prefix)}`" for arn in resources)
+        denied = "**not** " if statement["Effect"] == "Deny" else ""
+        yield f"| {'' if at else role} | {denied}{may} | {where} | {WHY[statement['Sid']]} |"
+
+
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _short(arn: str, prefix: str) -> str:
+    """Return what an ARN names, without what is the same in all: `queue results-dlq`."""
+    service, _, _, resource = arn.split(":", 5)[2:]
+    kind = {"sqs": "queue ", "sns": "topic ", "s3": "bucket "}.get(service, "")
+    return kind + resource.replace(prefix, "").replace(f"-{ACCOUNT}-{REGION}", "")
 
 
 def main() -> None:

@@ -109,6 +109,28 @@ def _sends(queue_arn: str, sender: Sender) -> Statement:
     }
 
 
+WHY = {
+    "Log": "writes what it prints to its own log group, which it can't create",
+    "Receive": "takes its messages, acknowledges them, and decides when a failed one comes back",
+    "Failures": "an invocation that failed for good is kept",
+    "Successes": "whoever `on_success` names hears of what worked",
+    "ReadUploads": "reads the upload that a message names",
+    "MissingReadsAs404": "S3 says that an object is gone only to who may list the bucket; others hear `denied`",
+    "WriteVariants": "stores what it made, each variant in its own folder",
+    "Label": "has Rekognition name what a picture shows; it knows no resources to choose from",
+    "Lane": "hands uploads that are too large for it to those who have more room",
+    "Report": "says how each attempt ended, and keeps what can't be processed",
+    "DeleteVariants": "deletes what no row names any more, also of steps that are gone",
+    "KeepNotes": "never deletes what commands keep there: leases, manifests, receipts",
+    "Rows": "reads and writes images' rows",
+    "Publish": "tells the topic",
+    "Tidy": "hands outputs that no row names to tidy",
+    "ReadPictures": "signs the link to a picture in a notice: nobody can sign more than he may do",
+    "LeaveNotes": "never reads what commands keep there: leases, manifests, receipts",
+    "WriteUploads": "signs the forms that others upload with: nobody can sign more than he may do",
+}
+"""Why a role has a statement, by its Sid."""
+
 TRUST_LAMBDA = document(
     [
         {

@@ -78,3 +78,22 @@ def test_a_user_without_a_policy_may_do_nothing(aws: Aws) -> None:
         aws_secret_access_key=key["SecretAccessKey"],
     )
     assert error_code(s3.put_object, Bucket=bucket, Key="x", Body=b"1") == "AccessDenied"
+
+
+def test_a_missing_key_is_told_only_to_who_may_list_the_bucket(aws: Aws) -> None:
+    """Others hear that they may not, whatever they ask for."""
+    iam, user, bucket = aws.client("iam"), unique("user"), aws.bucket()
+    iam.create_user(UserName=user)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    s3 = aws.client(
+        "s3",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document(READ))
+    assert error_code(s3.get_object, Bucket=bucket, Key="x") == "AccessDenied"
+    assert error_code(s3.head_object, Bucket=bucket, Key="x") == "403"
+    may_list = {**READ, "Action": ["s3:GetObject", "s3:ListBucket"]}
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document(may_list))
+    assert error_code(s3.get_object, Bucket=bucket, Key="x") == "NoSuchKey"
+    assert error_code(s3.head_object, Bucket=bucket, Key="x") == "404"

@@ -256,10 +256,11 @@ class Play:
         contents = {"good.jpg": SMALL, "bad.jpg": b"no picture at all"}
         if self.settings.lane.queue_url:
             contents["large.jpg"] = LARGE
+        prefix = next(iter(self.settings.matches.values()), {}).get("prefix", self.settings.prefix)
         for short, data in contents.items():
-            key = f"{self.settings.prefix}{short}"
-            yield self._event(self._change(key, self.stage.put(key, data), name))
-        yield self._event(self._change(f"{self.settings.prefix}gone.jpg", "v0", name))
+            version = self.stage.put(prefix + short, data)
+            yield self._event(self._change(prefix + short, version, name))
+        yield self._event(self._change(f"{prefix}gone.jpg", "v0", name))
 
     def _tidy(self) -> None:
         handler = functools.partial(tidy.run, store=self.stage.store, settings=self.settings)
@@ -267,7 +268,8 @@ class Play:
         for key in ("incoming/there.jpg", "incoming/gone.jpg"):
             removal = self._change(key, "v1", "ObjectRemoved:DeleteMarkerCreated")
             self._serve(self._event(removal), handler)
-        self._serve(sqs_event({"v": 1, "kind": "outputs", "keys": ["thumb/a.jpg"]}), handler)
+        order = {"v": 1, "kind": "outputs", "key": "incoming/there.jpg", "version_id": "v0"}
+        self._serve(sqs_event({**order, "keys": ["thumb/a.jpg"]}), handler)
 
     def _writer(self) -> None:
         handler = functools.partial(writer.run, store=self.stage.store, settings=self.settings)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imgpipe.deploy import policies
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.graph import Graph
 from tests.security import pipelines
@@ -115,6 +116,13 @@ def test_every_wildcard_has_its_reason() -> None:
     assert not unexplained
     idle = [known for known in WILDCARDS if not any(re.fullmatch(known, star) for star in found)]
     assert not idle, "a reason for what is no longer there"
+
+
+def test_every_statement_of_a_role_says_why() -> None:
+    found = {
+        one["Sid"] for graph in GRAPHS.values() for kind, one in statements(graph) if kind == "role"
+    }
+    assert found == set(policies.WHY)
 
 
 def test_no_statement_turns_round_what_it_names() -> None:

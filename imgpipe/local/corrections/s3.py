@@ -5,6 +5,7 @@ What becomes of objects is the journal's business. Faults of stock ministack, an
 - A completed upload may have small parts. AWS refuses any but the last under 5 MiB.
 - A key may have any length. AWS ends at 1,024 bytes.
 - The tags of a version under a delete marker can't be read.
+- A missing key is told to everybody who may read keys. AWS says 404 only to who may list the bucket, and 403 to others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator, router
+from ministack.core.responses import get_region
 from ministack.services import s3
 
 from imgpipe.local.corrections import s3_events, s3_listing, s3_rules
@@ -52,6 +56,22 @@ def _dispatch(
             "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"
         )
     response: Response = _stock_dispatch(method, bucket, key, headers, body, query)
+    missing = method in {"GET", "HEAD"} and key and response[0] == 404 and bucket in s3._buckets
+    return (missing and _hidden(bucket, headers, query)) or response
+
+
+def _hidden(bucket: str, headers: Any, query: Any) -> Response | None:
+    """Return AWS's answer about a missing key to who may not list the bucket; None for who may."""
+    if not app.AUTH:
+        return None
+    arn = f"arn:aws:s3:::{bucket}"
+    key = router.extract_access_key_id(headers, query)
+    denied = iam_evaluator.enforce(key, "s3:ListBucket", "s3", get_region(), resource_arn=arn)
+    if denied is None or isinstance(denied, iam_evaluator.AuthError):
+        return None
+    response: Response = iam_actions.access_denied_response(
+        "s3", "s3:ListBucket", denied.principal_arn, "", headers=headers, resource_arn=arn
+    )
     return response
 
 
