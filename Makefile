@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help demo demo-down test check scan audit security capabilities bench lock clean install
+.PHONY: help demo demo-down test check scan audit security capabilities guarantees soak bench lock clean install
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,8 @@ help:
 	@echo "make check   static checks only: ruff, mypy, import-linter"
 	@echo "make security  outside judges of templates, policies and locked packages; scan works without the internet"
 	@echo "make capabilities  write docs/capabilities.md from the tests that prove its rows"
+	@echo "make guarantees  run the law under faults; its figures go into docs/guarantees.md (5 minutes)"
+	@echo "make soak    the same for many seeds: make soak SEEDS=0-9999 STORMS=1-50"
 	@echo "make bench   measurements, printed with the machine and the versions"
 
 .venv/bin/python:
@@ -48,6 +50,7 @@ check: .venv/installed-dev
 test: check
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
 	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json --check
+	$(BIN)/python docs/guarantees.py --check
 
 .venv/security/installed: requirements-security.lock .venv/installed-dev
 	$(BIN)/python -m venv .venv/security
@@ -74,6 +77,18 @@ security: scan audit
 capabilities: .venv/installed-dev
 	-$(BIN)/pytest -q -m capability -n $(WORKERS) --dist loadgroup --capability-report .pytest_cache/capabilities.json
 	$(BIN)/python docs/capabilities.py .pytest_cache/capabilities.json
+
+# The law of docs/guarantees.md under faults, by seeds. A failing seed prints the command that replays it.
+FIGURES = $(BIN)/python -m tests.faults.law.figures
+SEEDS ?= 0-9999
+STORMS ?= 1-50
+
+guarantees: .venv/installed-dev
+	$(FIGURES) --simulations 0-999 --storms 1,3 --write
+	$(BIN)/python docs/guarantees.py
+
+soak: .venv/installed-dev
+	$(FIGURES) --simulations "$(SEEDS)" --storms "$(STORMS)"
 
 .venv/bench-node/installed: tests/benchmarks/core/package.json
 	@mkdir -p .venv/bench-node && cp $< .venv/bench-node/

@@ -73,6 +73,7 @@ def changes(cloud: Cloud) -> list[Callable[[], Any]]:
     ]
 
 
+@pytest.mark.fault("F-17")
 def test_a_full_disk_refuses_every_change_and_serves_every_read(used: Cloud) -> None:
     url = used.queue("full-work")
     with files_up_to(used, FULL):
@@ -102,6 +103,7 @@ def test_an_object_that_does_not_fit_is_refused_and_smaller_ones_are_not(used: C
     assert {found["Key"]: found["Size"] for found in listed} == {"before": 6, "small": 5}
 
 
+@pytest.mark.fault("F-17")
 def test_when_there_is_room_again_changes_are_accepted_and_kept(used: Cloud) -> None:
     with files_up_to(used, FULL):
         for change in changes(used):

@@ -163,6 +163,7 @@ def test_one_child_works_on_one_image_after_the_other(guarded: Guard) -> None:
     ],
 )
 @pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.fault("F-28")
 def test_each_end_has_its_reason_and_the_next_image_is_done(
     guarded: Guard, data: bytes, reason: Reason, word: str, *, warm: bool
 ) -> None:
@@ -353,6 +354,7 @@ def test_a_child_ends_with_the_function(tmp_path: Path) -> None:
     assert end_of(*pids)
 
 
+@pytest.mark.fault("F-24", "F-28")
 def test_a_batch_with_a_crasher_a_hog_and_a_spinner_does_the_others_at_once() -> None:
     store = FakeStore()
     bad = {2: b"segfault", 5: b"hog", 7: b"spin"}
@@ -374,6 +376,7 @@ def test_a_batch_with_a_crasher_a_hog_and_a_spinner_does_the_others_at_once() ->
     assert len(store.keys(VARIANTS)) == 7
 
 
+@pytest.mark.fault("F-12")
 def test_an_image_that_meets_the_end_of_the_functions_time_comes_back() -> None:
     store = FakeStore()
     bodies = [s3_event(store.upload(UPLOADS, f"incoming/{n}.jpg", b"hang")) for n in range(2)]

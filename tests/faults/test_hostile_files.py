@@ -75,6 +75,7 @@ def send(data: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.fault("F-28")
 def test_a_bomb_ends_within_the_limits_and_the_next_picture_is_done(name: str) -> None:
     data = BOMBS[name]()
     told = send(data)

@@ -204,6 +204,7 @@ def version_of(event: Any) -> str:
     return str(records[0].get("s3", {}).get("object", {}).get("versionId", ""))
 
 
+@pytest.mark.fault("F-39")
 def test_what_was_accepted_outlives_kills_at_random_moments(cloud: Cloud) -> None:
     make_everything(cloud)
     dice = random.Random(7)
@@ -295,6 +296,7 @@ def test_dead_letters_and_messages_in_flight_outlive_a_kill(cloud: Cloud) -> Non
 
 
 @pytest.mark.capability("S2-8")
+@pytest.mark.fault("F-18")
 def test_an_interrupted_upload_goes_on_after_a_kill(cloud: Cloud) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=PLAIN)

@@ -98,6 +98,7 @@ def done(cloud: Cloud) -> set[str]:
 
 
 @pytest.mark.parametrize("way", ["event", "queue"])
+@pytest.mark.fault("F-39")
 def test_what_a_function_was_working_on_is_taken_up_at_once(cloud: Cloud, way: str) -> None:
     make_table(cloud)
     make_function(cloud)

@@ -152,6 +152,7 @@ def test_every_letter_goes_to_the_branch_that_failed_and_leaves_its_queue() -> N
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+@pytest.mark.fault("F-34")
 def test_killed_at_any_call_nothing_is_lost_and_running_again_finishes(after: bool) -> None:
     """FAULTS 34: moved + left >= start, at whichever call the process dies."""
     lives, finished = 0, False
@@ -172,6 +173,7 @@ def test_killed_at_any_call_nothing_is_lost_and_running_again_finishes(after: bo
     assert lives > 2 * 2 * 4  # a send and a delete a letter
 
 
+@pytest.mark.fault("F-35")
 def test_what_fails_again_at_once_is_moved_once_a_run() -> None:
     """FAULTS 35: it comes back as a new letter, which this run leaves alone."""
     world = World(3)

@@ -13,13 +13,31 @@ SEEDS, LUMP = 160, 20
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, LUMP))
+@pytest.mark.fault(
+    "F-9",
+    "F-11",
+    "F-16",
+    "F-19",
+    "F-20",
+    "F-21",
+    "F-22",
+    "F-23",
+    "F-29",
+    "F-30",
+    "F-32",
+    "F-36",
+    "F-38",
+    "F-41",
+    "F-45",
+    "F-46",
+)
 def test_the_law_holds_after_every_storm(first: int) -> None:
     for seed in range(first, first + LUMP):
         outcome = simulation.run(seed)
         broken = "\n".join(map(str, outcome.broken))
         again = f"python -m tests.faults.law.simulation {seed} --trace"
         assert not outcome.broken, f"seed {seed}:\n{broken}\nto see it again: {again}"
-        assert sum(outcome.statuses.values()) == outcome.uploads
+        assert sum(outcome.statuses.values()) == outcome.sizes["uploads"]
 
 
 def test_a_seed_replays() -> None:

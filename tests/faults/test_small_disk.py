@@ -77,6 +77,7 @@ def test_a_restart_on_a_full_disk_keeps_what_was_accepted(small_disk: Path) -> N
     assert [bucket["Name"] for bucket in found] == ["kept-over-a-full-disk"]
 
 
+@pytest.mark.fault("F-17")
 def test_whoever_asks_is_told_of_the_disk_until_there_is_room(small_disk: Path) -> None:
     lifecycle.ensure(small_disk)
     target = connected(small_disk)

@@ -173,6 +173,7 @@ def test_sigterm_finishes_what_is_in_work_and_gives_the_rest_back(tinter: Pipeli
         assert len(worker.attempts()) == 6
 
 
+@pytest.mark.fault("F-27")
 def test_a_killed_worker_gives_its_image_to_another(tinter: Pipeline) -> None:
     album(tinter, 3)
     (tinter.folder / "slow").write_text("30")

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_a_plan_makes_what_is_declared(desired: World, observed: World, seed: in
 
 @law
 @given(desired=worlds, observed=worlds, done=st.integers(0, 40), seed=seeds)
+@pytest.mark.fault("F-1", "F-2")
 def test_a_crash_at_any_action_is_repaired_by_running_again(
     desired: World, observed: World, done: int, seed: int
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_queue_is_never_visible_sooner_than_its_function_may_take(
 
 @law
 @given(observed=worlds, done=st.integers(0, 40), seed=seeds)
+@pytest.mark.fault("F-5")
 def test_taking_down_ends_with_nothing_wherever_it_was_interrupted(
     observed: World, done: int, seed: int
 ) -> None:

@@ -56,6 +56,7 @@ def _audit(project: Project, *, resume: bool) -> list[str]:
     return found
 
 
+@pytest.mark.fault("F-36")
 def test_a_queue_that_somebody_deleted_holds_nothing_and_ends_no_audit(project: Project) -> None:
     sqs, graph = project.cloud.client("sqs"), project.graph
     url = graph.place.queue_url(graph.queues["enhance"])

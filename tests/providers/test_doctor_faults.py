@@ -36,6 +36,7 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.mark.parametrize(("check", "fault"), CASES, ids=[fault.__name__ for _, fault in CASES])
+@pytest.mark.fault("F-37")
 def test_a_fault_is_named_with_its_reason_and_a_command(
     shop: Shop, check: str, fault: Callable[[Shop], None]
 ) -> None:

@@ -78,6 +78,7 @@ def test_it_is_given_back_after_an_error_too(s3: Any) -> None:
     assert _holder(s3) is None
 
 
+@pytest.mark.fault("F-7", "F-8")
 def test_a_second_one_waits_and_says_for_whom(s3: Any, clock: Clock) -> None:
     _leave(s3, OTHER)
     said: list[str] = []

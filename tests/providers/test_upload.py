@@ -139,6 +139,7 @@ def test_a_large_file_is_sent_in_parts_and_verified_as_a_whole(
 
 @pytest.mark.parametrize("parts", [0, 1, 2])
 @pytest.mark.capability("S2-8")
+@pytest.mark.fault("F-18")
 def test_an_interrupted_upload_is_finished_by_the_next_run(
     project: Project, large: Path, parts: int
 ) -> None:

@@ -82,6 +82,7 @@ def test_several_failures_are_counted() -> None:
     assert "(and 1 more)" in str(error)
 
 
+@pytest.mark.fault("F-4")
 def test_an_interrupt_starts_nothing_new_and_ends_every_wait() -> None:
     waiting, ended = threading.Event(), list[str]()
 

@@ -137,6 +137,7 @@ def test_a_dead_letter_that_the_row_does_not_know_of_is_told_to_it() -> None:
     assert '"status":"failed"' in call.body
 
 
+@pytest.mark.fault("F-46")
 def test_a_row_that_waits_for_a_step_that_is_gone_is_looked_at_again() -> None:
     known = row(step="thumbnail", status="done", expected=["thumbnail", "gone"])
     law = replace(LAW, steps=("thumbnail",))
@@ -172,6 +173,7 @@ def test_a_row_of_a_removed_upload_is_stale_and_becomes_a_tombstone() -> None:
     assert judge(replace(LAW, tidies=False), upload("m", marker=True), known, ())[1] is None
 
 
+@pytest.mark.fault("F-44")
 def test_a_rejected_upload_without_a_letter_is_named_until_letters_expire() -> None:
     error = {"class": "Rejected", "message": "m", "reason": "corrupt_image"}
     recent = row(status="rejected", error=error, at="2026-11-21T07:00:00.000Z")

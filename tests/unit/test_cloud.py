@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    TokenRetrievalError,
+)
 from botocore.parsers import ResponseParserError
 
 from imgpipe.cloud import FIRST_CONNECTIONS, Cloud, Target, explain
-from imgpipe.errors import UnreachableError
+from imgpipe.errors import CredentialsError, DeniedError, ThrottledError, UnreachableError
 
 IDENTITY = b"""<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>
 </GetCallerIdentityResult></GetCallerIdentityResponse>"""
@@ -76,6 +81,7 @@ def serving() -> Iterator[tuple[HTTPServer, str]]:
         server.server_close()
 
 
+@pytest.mark.fault("F-12")
 def test_an_endpoint_that_never_answered_is_given_up_early() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -85,11 +91,56 @@ def test_an_endpoint_that_never_answered_is_given_up_early() -> None:
     assert attempts == list(range(1, FIRST_CONNECTIONS + 1))
 
 
+@pytest.mark.fault("F-9")
 def test_throttling_is_waited_out_all_the_same() -> None:
     with serving() as (_, endpoint):
         cloud, attempts = connected(endpoint)
         assert cloud.account == "123456789012"
     assert len(attempts) == 4
+
+
+@pytest.mark.fault("F-10")
+def test_a_service_that_throttles_for_good_is_given_up_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(Throttling, "refusals", 1_000)
+    with serving() as (_, endpoint):
+        cloud, attempts = connected(endpoint)
+        with pytest.raises(ClientError) as caught:
+            _ = cloud.account
+    assert len(attempts) < 20
+    told = explain(caught.value, "environment prod")
+    assert str(told).startswith("environment prod: ")
+    assert isinstance(told, ThrottledError)
+
+
+@pytest.mark.fault("F-14")
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "AuthorizationError"])
+def test_a_missing_permission_is_told_with_the_call_that_lacks_it(code: str) -> None:
+    words = "User: arn:aws:iam::1:user/ann is not authorized to perform: sqs:PurgeQueue on arn:aws:sqs:q"
+    refused = ClientError({"Error": {"Code": code, "Message": words}}, "PurgeQueue")
+    told = explain(refused, "queue images")
+    assert isinstance(told, DeniedError)
+    assert "PurgeQueue" in told.why
+    assert "arn:aws:sqs:q" in told.why
+
+
+@pytest.mark.fault("F-15")
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        TokenRetrievalError(provider="sso", error_msg="expired"),
+        ClientError({"Error": {"Code": "ExpiredToken", "Message": "too old"}}, "ListQueues"),
+        ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "old"}}, "GetItem"),
+        ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "who?"}}, "ListTopics"),
+    ],
+)
+def test_missing_and_expired_credentials_are_told_as_such(error: Exception) -> None:
+    told = explain(error, "environment prod")
+    assert isinstance(told, CredentialsError)
+    assert told.hint
 
 
 def test_an_endpoint_that_answered_before_is_tried_longer() -> None:

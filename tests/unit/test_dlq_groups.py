@@ -78,6 +78,7 @@ def test_letters_are_chosen_by_group_pattern_and_age() -> None:
         ids(group="zzzzzz")
 
 
+@pytest.mark.fault("F-44")
 def test_only_what_expires_soon_is_rescued() -> None:
     soon = letter(1, expires=NOW + timedelta(hours=5))
     assert rescue.expiring([soon, letter(2)], 6 * 3600, NOW) == [soon]

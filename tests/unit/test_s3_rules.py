@@ -91,6 +91,7 @@ def test_a_key_is_encoded_as_in_a_form() -> None:
     assert event_object(PUT, "in/é a+b%\n.jpg", KNOWN, "00")["key"] == "in/%C3%A9+a%2Bb%25%0A.jpg"
 
 
+@pytest.mark.fault("F-16")
 def test_sequencers_grow_over_a_restart_even_if_the_clock_goes_back(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     future = 1 << 60

@@ -56,6 +56,17 @@ def statuses(state: State) -> Counter[str]:
     return found
 
 
+def sizes(state: State) -> Counter[str]:
+    """Count what was held to the law."""
+    return Counter(
+        uploads=sum(not version.marker for version in state.versions),
+        rows=len(state.rows),
+        outputs=len(state.outputs),
+        completed=len(state.completed),
+        notices=len(state.notices),
+    )
+
+
 def _kept(uploads: Uploads, state: State) -> Iterator[Breach]:
     """What was accepted is there; what is there was uploaded."""
     there = {(each.key, each.id): each.etag for each in state.versions if not each.marker}

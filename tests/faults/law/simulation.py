@@ -42,7 +42,7 @@ from imgpipe.runtime import entry, log, notifier, row, steps, tidy, writer
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits, Settings
-from tests.faults.law.check import Breach, breaches, statuses
+from tests.faults.law.check import Breach, breaches, sizes, statuses
 from tests.faults.law.memory import Invocation, Memory, MemoryStore, Message
 from tests.faults.law.state import Notice, Quiet, State, Uploads, Version
 from tests.photos import ROOT
@@ -224,7 +224,7 @@ class Outcome:
     broken: list[Breach]
     faults: Counter[str]
     statuses: Counter[str]
-    uploads: int
+    sizes: Counter[str]
     findings: Counter[str]
 
 
@@ -299,7 +299,7 @@ class World:
             breaches(self.uploads, state),
             self.faults,
             statuses(state),
-            sum(not version.marker for version in state.versions),
+            sizes(state),
             self.findings,
         )
 

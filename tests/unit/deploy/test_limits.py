@@ -99,6 +99,7 @@ def test_no_output_of_the_default_pipeline_can_start_it_again() -> None:
 
 
 @pytest.mark.parametrize("folder", ["incoming/thumbs", "incoming", "in"])
+@pytest.mark.fault("F-40")
 def test_a_function_that_could_start_its_own_pipeline_is_told(folder: str) -> None:
     graph = studio()
     role = graph.of(r.Role)[0]

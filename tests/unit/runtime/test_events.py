@@ -49,6 +49,7 @@ ENVELOPES = {
 
 @pytest.mark.capability("S2-10")
 @pytest.mark.parametrize("name", ENVELOPES)
+@pytest.mark.fault("F-25")
 def test_every_envelope_tells_of_the_same_change(name: str) -> None:
     event = ENVELOPES[name]
     (message,) = events.messages(event, "request-1")
@@ -94,6 +95,7 @@ def test_a_direct_message_is_known_by_the_id_of_its_publication_or_of_the_reques
         {"Records": []},
     ],
 )
+@pytest.mark.fault("F-25")
 def test_what_tells_of_nothing_is_no_error(quiet: dict[str, object]) -> None:
     assert events.changes(quiet) == ()
 
@@ -124,6 +126,7 @@ def nested(depth: int) -> dict[str, object]:
         "[" * 100_000,
     ],
 )
+@pytest.mark.fault("F-25")
 def test_a_malformed_body_is_told_as_such(body: str) -> None:
     (message,) = events.messages(sqs_event(body), "request-1")
     with pytest.raises(Malformed):

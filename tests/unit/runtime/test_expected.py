@@ -72,6 +72,7 @@ def test_a_list_that_another_writer_was_quicker_to_remember_is_not_remembered_tw
 
 
 @pytest.mark.capability("S0-11")
+@pytest.mark.fault("F-46")
 def test_an_upload_in_flight_while_a_step_is_added_is_done_without_it() -> None:
     """Its result waits, perhaps since the table was down, while the pipeline is edited."""
     store = FakeStore()

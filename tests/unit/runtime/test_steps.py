@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgpipe.runtime import steps
+from imgpipe.runtime import steps, writer
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits
@@ -71,6 +71,7 @@ def test_an_upload_becomes_variants_and_a_result(store: FakeStore) -> None:
 
 
 @pytest.mark.capability("S1-10")
+@pytest.mark.fault("F-19")
 def test_a_second_delivery_writes_the_same_keys(store: FakeStore) -> None:
     event = sqs_event(s3_event(store.upload(UPLOADS, KEY, GOOD)))
     run(store, event)
@@ -80,6 +81,7 @@ def test_a_second_delivery_writes_the_same_keys(store: FakeStore) -> None:
     assert len(store.keys(VARIANTS)) == 1
 
 
+@pytest.mark.fault("F-47")
 def test_the_same_bytes_put_again_after_a_delete_get_another_key(store: FakeStore) -> None:
     run(store, sqs_event(s3_event(store.upload(UPLOADS, KEY, GOOD))))
     store.remove(UPLOADS, KEY)
@@ -127,6 +129,7 @@ def test_the_letter_goes_out_before_the_result(store: FakeStore) -> None:
     assert sent == ["send:rejected", "send:results"]
 
 
+@pytest.mark.fault("F-33")
 def test_a_rejection_that_cannot_be_sent_is_not_acknowledged(store: FakeStore) -> None:
     event = sqs_event(s3_event(store.upload(UPLOADS, KEY, BAD)))
     store.break_on("send:rejected")
@@ -136,6 +139,7 @@ def test_a_rejection_that_cannot_be_sent_is_not_acknowledged(store: FakeStore) -
 
 
 @pytest.mark.capability("S2-12")
+@pytest.mark.fault("F-24")
 def test_one_poison_message_in_a_batch_leaves_the_others_alone(store: FakeStore) -> None:
     bodies: list[Any] = [
         s3_event(store.upload(UPLOADS, f"incoming/{n}.jpg", GOOD)) for n in range(4)
@@ -186,6 +190,7 @@ def test_a_direct_invocation_with_a_bad_upload_is_over(store: FakeStore) -> None
     assert [result["status"] for result in results(store)] == ["rejected"]
 
 
+@pytest.mark.fault("F-23")
 def test_an_upload_that_is_gone_is_acknowledged_without_a_result(store: FakeStore) -> None:
     record = store.upload(UPLOADS, KEY, GOOD)
     store.remove(UPLOADS, KEY)
@@ -194,6 +199,7 @@ def test_an_upload_that_is_gone_is_acknowledged_without_a_result(store: FakeStor
     assert not store.keys(VARIANTS)
 
 
+@pytest.mark.fault("F-22")
 def test_a_version_that_was_replaced_is_left_to_the_event_of_the_newer_one(
     store: FakeStore,
 ) -> None:
@@ -222,6 +228,7 @@ def test_a_folder_made_in_the_console_is_no_upload(store: FakeStore) -> None:
     assert not store.queues
 
 
+@pytest.mark.fault("F-22")
 def test_what_the_event_announced_gives_way_to_what_was_read(store: FakeStore) -> None:
     record = store.upload(UPLOADS, KEY, GOOD)
     record["s3"]["object"] |= {"size": 999_999, "eTag": "another"}
@@ -230,6 +237,7 @@ def test_what_the_event_announced_gives_way_to_what_was_read(store: FakeStore) -
     assert (result["size"], result["etag"]) == (len(GOOD), store.objects[UPLOADS, KEY].etag)
 
 
+@pytest.mark.fault("F-26")
 def test_of_many_changes_in_one_message_each_gets_its_own_end(store: FakeStore) -> None:
     records = [
         store.upload(UPLOADS, "incoming/good.jpg", GOOD),
@@ -252,6 +260,7 @@ def test_removals_and_other_changes_make_no_variants(store: FakeStore) -> None:
 
 
 @pytest.mark.parametrize("call", ["open", "put", "send:results"])
+@pytest.mark.fault("F-11", "F-32")
 def test_whatever_call_fails_the_message_comes_back_and_then_ends_well(
     store: FakeStore, call: str
 ) -> None:
@@ -302,3 +311,18 @@ def test_changed_tags_and_restored_archives_start_their_own_steps_alone(
     steps.run(event, FakeContext(), make, store=store, settings=replace(SETTINGS, on=on))
     [result] = results(store)
     assert (result["version_id"], result["sequencer"]) == ("v1", "")  # its version's holds
+
+
+@pytest.mark.fault("F-42")
+def test_an_event_older_than_any_tombstone_makes_no_row_of_what_was_removed(
+    store: FakeStore,
+) -> None:
+    """A letter that is redriven after months: the upload is gone, and so is its tombstone."""
+    record = store.upload(UPLOADS, KEY, b"good")
+    store.remove(UPLOADS, KEY)
+    run(store, s3_event(record))
+    heard = store.take("results")
+    assert {each["kind"] for each in heard} <= {"orphans"}
+    told = {"store": store, "settings": SETTINGS}
+    writer.run(sqs_event(*heard), FakeContext(), **told)
+    assert not store.items

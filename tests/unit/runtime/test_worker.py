@@ -121,6 +121,7 @@ def test_it_takes_one_until_it_knows_and_then_what_it_can_do_soon() -> None:
     assert slow.queue.asked[0] == 2  # type: ignore[attr-defined]
 
 
+@pytest.mark.fault("F-29")
 def test_what_is_held_stays_hidden_while_it_is_worked_on() -> None:
     queue = FakeQueue([["long", "next"]])
 

@@ -121,6 +121,7 @@ def test_an_image_is_complete_when_its_last_step_is_in(store: FakeStore) -> None
     assert len(completions(store)) == 1
 
 
+@pytest.mark.fault("F-20", "F-31")
 def test_another_writer_in_between_loses_nothing(store: FakeStore) -> None:
     put = store.put_item
     raced: list[int] = []
@@ -149,6 +150,7 @@ def test_a_newer_upload_sends_the_old_outputs_to_be_tidied_before_it_is_written(
     assert stored(store)["version_id"] == "v2"
 
 
+@pytest.mark.fault("F-22")
 def test_an_older_result_loses_and_its_outputs_are_tidied(store: FakeStore) -> None:
     write(store, step(number=2))
     store.published.clear()
@@ -168,6 +170,7 @@ def test_a_removal_leaves_a_tombstone_that_a_late_result_cannot_lift(store: Fake
     assert not completions(store)
 
 
+@pytest.mark.fault("F-41")
 def test_a_completion_that_was_not_published_is_published_at_the_next_delivery(
     store: FakeStore,
 ) -> None:
@@ -185,6 +188,7 @@ def test_a_completion_has_one_id_however_often_it_is_told(store: FakeStore) -> N
     assert one["id"] == other["id"]
 
 
+@pytest.mark.fault("F-30")
 def test_a_table_that_is_down_keeps_the_messages_in_the_queue(store: FakeStore) -> None:
     store.break_on("put_item")
     assert write(store, step(), step("sizes", key="incoming/b.jpg")) == {
@@ -281,6 +285,7 @@ def test_events_without_a_place_in_the_order_do_not_mix_two_versions(store: Fake
     assert [told["keys"] for told in store.take("tidy")] == [["metadata/a.1.jpg"]]
 
 
+@pytest.mark.fault("F-41")
 def test_an_end_that_was_not_told_is_told_also_after_the_pipeline_was_edited(
     store: FakeStore,
 ) -> None:
@@ -290,6 +295,7 @@ def test_an_end_that_was_not_told_is_told_also_after_the_pipeline_was_edited(
     assert [end["status"] for end in completions(store)] == ["done"]
 
 
+@pytest.mark.fault("F-46")
 def test_a_failed_step_that_is_no_longer_in_the_pipeline_does_not_keep_an_image_from_its_end(
     store: FakeStore,
 ) -> None:
