@@ -64,6 +64,8 @@ def up(
     changes = pending(actions)
     if not changes:
         render.err().print(f"nothing to change: {len(actions)} resources are as declared")
+        for _ in provision.up(project, actions, say=_say):  # may have versions to note
+            pass
         return
     from imgpipe.cli.views import provision as view
 

@@ -67,35 +67,30 @@ def plan_down(project: Project, *, delete_data: bool = False) -> list[Action]:
 def up(
     project: Project, approved: Sequence[Action], *, say: Callable[[str], None] = lambda _text: None
 ) -> Generator[Event, None, None]:
-    """Carry out what was approved and yield what happens. Nothing to change makes no call at all."""
-    if not pending(approved):
+    """Carry out what was approved and yield what happens.
+
+    Nothing to change makes one call: it asks whether an earlier `up` ended before it noted its versions.
+    """
+    if not pending(approved) and not versions.owed(project):
         return
     with Builds(project, approved) as builds, ExitStack() as leased:
         site = replace(site_of(project), archive_of=builds.archive_of)
         held = yield from _take_lease(project, site, approved, say, leased)
         actions = plan(project)
         _refuse_unapproved(actions, approved)
-        changed = yield from _noting_functions(
-            _while_held(held, apply(site, actions, again="imgpipe up"))
-        )
-        versions.record(project, changed, builds.archive_of)
+        owed = versions.owe(project, _changed(actions))
+        yield from _while_held(held, apply(site, actions, again="imgpipe up"))
+        made = [function for function in project.graph.of(Function) if function.name in owed]
+        versions.record(project, made, builds.archive_of)
 
 
-def _noting_functions(
-    events: Generator[Event, None, None],
-) -> Generator[Event, None, list[Function]]:
-    """Pass `events` on; return the functions that were created or updated."""
-    changed = []
-    for event in events:
-        resource = event.action.resource
-        if (
-            isinstance(resource, Function)
-            and event.state == "done"
-            and event.action.verb is not Verb.DELETE
-        ):
-            changed.append(resource)
-        yield event
-    return changed
+def _changed(actions: Sequence[Action]) -> set[str]:
+    """Return the names of the functions that a plan creates or updates."""
+    return {
+        action.key.name
+        for action in pending(actions)
+        if isinstance(action.resource, Function) and action.verb is not Verb.DELETE
+    }
 
 
 def down(

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 FOLDER, CODE = "versions/", "code/"
+OWED = "unnoted.json"
+"""Functions that an `up` is about to change, until their versions are noted: what a killed one left is made up for."""
 KEPT = 20
 """Versions of a function that are kept; older ones go when a new one comes."""
 HASH_LENGTH = 12
@@ -85,6 +87,23 @@ def settings_hash(function: Function) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
+def owed(project: Project) -> set[str]:
+    """Return the functions that an `up` which didn't come to its end has, or may have, changed."""
+    try:
+        note = ops.read(project, OWED)
+    except MissingError:  # no bucket, no pipeline
+        return set()
+    return set(note["functions"]) if note else set()
+
+
+def owe(project: Project, changing: set[str]) -> set[str]:
+    """Note the functions that are about to be changed; return all whose versions are to be noted afterwards."""
+    before = owed(project)
+    if changing - before:
+        ops.write(project, OWED, {"functions": sorted(before | changing)})
+    return before | changing
+
+
 def record(
     project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
 ) -> None:
@@ -96,6 +115,7 @@ def record(
     with ThreadPoolExecutor(min(8, len(changed)), "versions") as pool:
         for future in [pool.submit(_publish, project, function, run) for function in changed]:
             future.result()
+    ops.remove(project, OWED)
 
 
 def listed(project: Project, name: str | None = None) -> list[Version]:
