@@ -83,8 +83,9 @@ def converges(world: World, command: Command, strike: Strike, wanted: dict[str, 
     assert not (found := differences(wanted, world.snapshot())), f"{strike}\n" + "\n".join(found)
 
 
+@pytest.mark.fault("F-1", "F-2", "F-14")
 @pytest.mark.parametrize("part", range(PARTS))
-def test_up(world: World, part: int) -> None:
+def test_up_that_meets_a_fault_is_mended_by_running_it_again(world: World, part: int) -> None:
     with world.fresh():
         calls = world.calls(world.up)
         wanted = world.snapshot()
@@ -94,8 +95,9 @@ def test_up(world: World, part: int) -> None:
             assert pending(provision.plan(world.project)) == []
 
 
+@pytest.mark.fault("F-5", "F-14")
 @pytest.mark.parametrize("part", range(PARTS))
-def test_down(world: World, part: int) -> None:
+def test_down_that_meets_a_fault_leaves_nothing_when_run_again(world: World, part: int) -> None:
     with world.fresh():
         world.up()
         calls = world.calls(world.down)
@@ -106,6 +108,7 @@ def test_down(world: World, part: int) -> None:
             converges(world, world.down, strike, {})
 
 
+@pytest.mark.fault("F-3", "F-9", "F-11", "F-12")
 @pytest.mark.parametrize("kind", PASSING)
 def test_a_fault_at_every_call_at_once_that_the_sdk_gets_over(studio: World, kind: Kind) -> None:
     with studio.fresh():
@@ -158,7 +161,10 @@ def _make_bucket(world: World) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
-def test_upload(studio: World, tmp_path: Path) -> None:
+@pytest.mark.fault("F-18", "F-14")
+def test_an_upload_that_meets_a_fault_is_finished_by_the_next(
+    studio: World, tmp_path: Path
+) -> None:
     paths = _photos(tmp_path)
 
     def command() -> None:
@@ -212,7 +218,10 @@ def _bodies(world: World, queue: str) -> set[str]:
     return {message.body for message in held}
 
 
-def test_backfill(studio: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("F-11", "F-14")
+def test_a_backfill_that_meets_a_fault_is_resumed(
+    studio: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "BATCH", 2)
 
     s3, graph = studio.client("s3"), studio.project.graph
@@ -258,7 +267,8 @@ def _redrive(world: World) -> None:
             raise DeniedError("a letter", outcome.why, hint="imgpipe dlq redrive")
 
 
-def test_redrive(studio: World) -> None:
+@pytest.mark.fault("F-34")
+def test_a_redrive_that_meets_a_fault_is_finished_by_the_next(studio: World) -> None:
     bodies = {json.dumps(sns_envelope(s3_event(f"incoming/{number}.jpg"))) for number in range(4)}
     graph = studio.project.graph
 
