@@ -2,6 +2,7 @@
 
 docs/commands.md    every command and option, from the command line itself
 docs/pipeline.svg   the default pipeline, drawn from its graph
+docs/doctor.md      its sections about single checks, from what they say of themselves
 docs/schema.json    the JSON Schema of pipeline.yaml, for editors
 docs/security.md    its table of roles, from the graphs of the default pipeline and of what others add
 """
@@ -29,6 +30,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     yield HERE / "schema.json", schema()
     yield HERE / "pipeline-yaml.md", settings()
     yield HERE / "security.md", security()
+    yield HERE / "doctor.md", checks()
 
 
 def commands() -> str:
@@ -64,6 +66,31 @@ def schema() -> str:
     from imgpipe.deploy import schema as pipeline_schema
 
     return json.dumps(pipeline_schema.document(), indent=2) + "\n"
+
+
+CHECKS_BEGIN = "## The checks\n"
+
+
+def checks() -> str:
+    """Return the page of `doctor`: what was written by hand up to the checks, then a section for each of them."""
+    from imgpipe.operate.doctor.pages import PAGES
+    from imgpipe.operate.doctor.registry import CHECKS
+
+    before = (HERE / "doctor.md").read_text().partition(CHECKS_BEGIN)[0]
+    parts = [before + CHECKS_BEGIN]
+    for check in CHECKS:
+        page = PAGES[check.id]
+        told = f"- mend it: {page.mend}" + (
+            f"\n- in a pipeline of others: {page.theirs}" if page.theirs else ""
+        )
+        parts.append(
+            f"### `{check.id}`: {check.about}\n\n{_filled(page.cause)}\n\n- see it: {page.see}\n{told}\n"
+        )
+    return "\n".join(parts)
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
 
 
 SECTIONS = {

@@ -33,6 +33,10 @@ def doctor(
     listing: Annotated[
         bool, typer.Option("--list", help="List the checks; look at nothing.")
     ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Say what a check is about; look at nothing."),
+    ] = None,
     since: Annotated[str, typer.Option(help="How far back logs are read.")] = "1d",
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
@@ -45,6 +49,9 @@ def doctor(
     """
     if listing:
         _list(json=json)
+        return
+    if explain:
+        _explain(explain, json=json)
         return
     found = _examined(check or [], bucket, since, env, file)
     if json:
@@ -104,3 +111,18 @@ def _list(*, json: bool) -> None:
             words.table("check", "makes sure that"), [(one.id, one.about) for one in CHECKS]
         )
     )
+
+
+def _explain(name: str, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from imgpipe.cli.views import doctor as view
+    from imgpipe.cli.views import words
+    from imgpipe.operate.doctor import run
+    from imgpipe.operate.doctor.pages import PAGES
+
+    [known] = run.chosen([name])
+    if json:
+        render.print_json({"id": known.id, "about": known.about, **asdict(PAGES[known.id])})
+    else:
+        words.put(*view.explained(known, PAGES[known.id]))

@@ -143,6 +143,8 @@ def _after(tally: Tally, healed: int, *, planned: bool) -> None:
     if healed:
         render.err().print(f"{healed:,} healed")
         render.err().print("[cyan]next:[/] imgpipe audit, once that is through")
+    elif tally.findings.total() == tally.findings["before"] > 0:
+        render.err().print("[cyan]next:[/] imgpipe backfill --dry-run")
     elif tally.findings.total():
         more = "" if planned else " --dry-run"
         render.err().print(f"[cyan]next:[/] imgpipe audit --heal{more}")

@@ -74,6 +74,16 @@ def by_status(
     return islice(chosen, limit)
 
 
+def began(project: Project) -> datetime:
+    """Return when the table was made: of what was uploaded before, the pipeline wasn't told."""
+    dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
+    try:
+        made: datetime = dynamodb.describe_table(TableName=table)["Table"]["CreationDateTime"]
+    except dynamodb.exceptions.ClientError as error:
+        raise explain(error, f"table {table}") from error
+    return made
+
+
 def count(
     project: Project, status: str, max_pages: int, *, until: datetime | None = None
 ) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 
 from imgpipe.errors import ImgpipeError, PendingError
-from imgpipe.operate import ops
+from imgpipe.operate import ops, rows
 from imgpipe.operate.backfill import choose, emit, manifest, send, stale
 from imgpipe.operate.backfill.choose import Asked
 from imgpipe.operate.backfill.manifest import Run
@@ -89,7 +89,7 @@ def test_a_run_is_frozen_sent_once_and_found_done_by_the_next(
 def test_what_has_a_row_and_what_may_be_on_its_way_is_left_alone(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose, "_table_made", lambda _: datetime(2020, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(rows, "began", lambda _: datetime(2020, 1, 1, tzinfo=UTC))
     put_row(project, result(KEYS[0]))
     assert send.count(project, ALL).found.images == 6
     patient = replace(ALL, grace=timedelta(hours=1))

@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 
 from imgpipe.operate.doctor import run
+from imgpipe.operate.doctor.pages import PAGES
 from imgpipe.operate.doctor.registry import CHECKS
 from tests.providers.conftest import Clients
 from tests.providers.faults import CASES, FAULTS
@@ -48,6 +49,9 @@ def test_a_fault_is_named_with_its_reason_and_a_command(
     assert {one.id for one in new} == {check}
     assert all(one.what and one.why and one.command for one in new)
     assert after.unread == ()
+    page = f"{PAGES[check].mend}; {PAGES[check].theirs}"
+    verbs = {" ".join(one.command.replace(",", "").split()[:3]) for one in new}
+    assert all(verb in page for verb in verbs), (verbs, page)
 
 
 def test_every_check_has_its_fault() -> None:

@@ -181,3 +181,18 @@ def test_a_rejected_upload_without_a_letter_is_named_until_letters_expire() -> N
     assert judge(LAW, upload(), recent, ())[1] is not None
     assert judge(LAW, upload(), recent, (letter("rejected"),)) == ("rejected", None)
     assert judge(LAW, upload(), ancient, ())[1] is None
+
+
+def test_what_is_older_than_the_pipeline_is_left_to_a_backfill() -> None:
+    """Healing knows no budget: a bucket of a million photographs is not sent through by it."""
+    law = replace(LAW, since=NOW - timedelta(seconds=3600))
+    status, finding = judge(law, upload(), None, ())
+    assert finding is not None
+    assert (status, finding.kind) == ("none", "before")
+    what = remedy(studio_graph(), finding)
+    assert what.calls == ()
+    assert "imgpipe backfill" in what.words
+    for age_s, known in ((1800, None), (7200, row(version_id="v0"))):
+        _, finding = judge(law, upload(age_s=age_s), known, ())
+        assert finding is not None
+        assert finding.kind == "missing"

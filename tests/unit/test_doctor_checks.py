@@ -14,6 +14,7 @@ from imgpipe.deploy.resources import Key, Place, Subscription
 from imgpipe.deploy.resources import Mapping as QueueMapping
 from imgpipe.operate.doctor import logs, policy
 from imgpipe.operate.doctor.findings import Finding, Severity
+from imgpipe.operate.doctor.pages import PAGES
 from imgpipe.operate.doctor.registry import CHECKS
 from imgpipe.operate.doctor.run import report
 from imgpipe.operate.doctor.scene import (
@@ -312,3 +313,5 @@ def test_every_check_has_a_section_in_the_docs_and_says_the_same() -> None:
     page = (ROOT / "docs" / "doctor.md").read_text()
     sections = re.findall(r"^### `([\w-]+)`: (.+)$", page, re.MULTILINE)
     assert sections == [(check.id, check.about) for check in CHECKS]
+    assert list(PAGES) == [check.id for check in CHECKS]
+    assert all(it.cause and it.see and it.mend for it in PAGES.values())

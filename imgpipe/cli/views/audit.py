@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from imgpipe.operate.audit.law import Finding
     from imgpipe.operate.audit.walk import Tally
 
-STYLES = {"missing": "red", "unmade": "red", "stale": "yellow", "letter": "yellow"}
+STYLES = {
+    "missing": "red",
+    "before": "yellow",
+    "unmade": "red",
+    "stale": "yellow",
+    "letter": "yellow",
+}
 
 
 def line(finding: Finding, done: str) -> str:

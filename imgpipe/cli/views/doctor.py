@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
-from imgpipe.operate.doctor.findings import Finding, Severity
+from imgpipe.operate.doctor.findings import Check, Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
+    from imgpipe.operate.doctor.pages import Page
     from imgpipe.operate.doctor.run import Report
 
 HEADS = {
@@ -62,3 +63,15 @@ def _sum(found: Report, bucket: str) -> RenderableType:
     )
     line = f"{state}  {clean} of {words.plural(len(found.checks), 'check')} found nothing wrong  [dim]{seen}{where}[/]"
     return Padding(line, 0, expand=False)
+
+
+def explained(check: Check, about: Page) -> Iterator[RenderableType]:
+    """Yield what a check is about, and what mends what it finds."""
+    from imgpipe.cli.views.metadata import about as table
+
+    yield f"[bold]{render.safe(check.id)}[/]  {render.safe(check.about)}"
+    yield ""
+    parts = {"cause": about.cause, "see it": about.see, "mend it": about.mend}
+    yield table(
+        {name: render.safe(text) for name, text in {**parts, "not ours": about.theirs}.items()}
+    )

@@ -31,9 +31,10 @@ STATUSES: tuple[Status, ...] = (
     "superseded",
     "none",
 )
-Kind = Literal["missing", "stale", "unmade", "letter", "letterless", "orphan", "unsent"]
+Kind = Literal["missing", "before", "stale", "unmade", "letter", "letterless", "orphan", "unsent"]
 KINDS: Mapping[Kind, str] = {
     "missing": "an upload without a status: nothing will come of it by itself",
+    "before": "an upload from before the pipeline, which nobody told of it: imgpipe backfill",
     "stale": "a row about an upload that was removed",
     "unmade": "an output that the row names and that isn't there",
     "letter": "a dead letter that the row doesn't know of",
@@ -87,7 +88,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What a pipeline expects. `busy` are the steps for which messages wait somewhere, or results do."""
+    """What a pipeline expects. `busy` are the steps for which messages wait somewhere, or results do. `since` is when
+    its table was made: of what is older, nobody was told; None: not known.
+    """
 
     steps: tuple[str, ...]
     matches: Mapping[str, Rule]  # of steps that work on some uploads
@@ -96,6 +99,7 @@ class Law:
     grace: timedelta
     busy: frozenset[str] = frozenset()
     tidies: bool = True
+    since: datetime | None = None
 
     def steps_for(self, key: str) -> tuple[str, ...]:
         return tuple(
@@ -212,11 +216,12 @@ def _of_unfinished(
     if about is None:
         why = "no row" if row is None else "its row is about another version"
         why += ", no dead letter, and no message waits"
+    before = row is None and law.since is not None and upload.latest.at < law.since
     return "none", Finding(
-        kind="missing",
+        kind="before" if before else "missing",
         key=upload.key,
         version_id=upload.latest.id,
-        why=why,
+        why="it is older than the pipeline" if before else why,
         steps=left,
         sequencer=sequencer_for(row, upload.latest),
         upload=upload,

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.project import Project
 
+LEFT = {
+    "before": "left to imgpipe backfill, which has a budget",
+    "unsent": "not sent again: a notice goes out at most once",
+}
 MANY = 1_000_000
 """Attempts that a step may have of which nothing new is said."""
 
@@ -72,8 +76,8 @@ def remedy(graph: Graph, finding: Finding) -> Remedy:
             return _tell(graph, finding)
         case "orphan":
             return _tidy(graph, finding)
-        case "unsent":
-            return Remedy(words="not sent again: a notice goes out at most once")
+        case "before" | "unsent":
+            return Remedy(words=LEFT[finding.kind])
 
 
 def heal(project: Project, what: Remedy) -> None:

@@ -160,6 +160,7 @@ def law_of(project: Project, grace: timedelta, busy: frozenset[str] | None = Non
         grace=grace,
         busy=_busy(project) if busy is None else busy,
         tidies=bool(branches.tidiers(project.graph)),
+        since=rows.began(project),
     )
 
 

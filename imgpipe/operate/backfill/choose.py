@@ -95,7 +95,7 @@ def _fits(asked: Asked, within: Estimate, item: Item) -> bool:
 
 def _items(project: Project, asked: Asked, choice: Choice, steps: Steps) -> Iterator[Item]:
     now = datetime.now(UTC)
-    born = _table_made(project) if asked.task.command == "backfill" else now
+    born = rows.began(project) if asked.task.command == "backfill" else now
     for batch in walk.batches(_below(project, choice.prefix)):
         known = rows.by_keys(project, [upload.key for upload in batch], consistent=True)
         for upload in batch:
@@ -114,15 +114,6 @@ def _below(project: Project, prefix: str) -> Iterator[Upload]:
         yield upload
         if upload.key == prefix:
             return
-
-
-def _table_made(project: Project) -> datetime:
-    """Return when the table was made: what was uploaded before has no event on its way."""
-    dynamodb = project.cloud.client("dynamodb")
-    made: datetime = dynamodb.describe_table(TableName=project.graph.table)["Table"][
-        "CreationDateTime"
-    ]
-    return made
 
 
 def begin(project: Project, asked: Asked) -> Choice:

@@ -156,8 +156,12 @@ def partial_failures(scene: Scene) -> Iterator[Fault]:
             what=f"queue {queue.name} takes a batch as done in which some messages failed",
             why=f"its mapping doesn't have {REPORTS}: what {function.name} says of {batch} messages "
             "isn't heard, and the failed ones are deleted",
-            command=f"aws lambda update-event-source-mapping --uuid {one.get('UUID')} "
-            f"--function-response-types {REPORTS}",
+            command=scene.mend(
+                queue.name,
+                "imgpipe up",
+                f"aws lambda update-event-source-mapping --uuid {one.get('UUID')} "
+                f"--function-response-types {REPORTS}",
+            ),
         )
 
 

@@ -1,0 +1,1 @@
+"""Long runs by hand, which no suite waits for."""
