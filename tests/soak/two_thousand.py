@@ -107,7 +107,7 @@ def deny(pipeline: Pipeline) -> None:
     """Take away one folder from the function that makes the sizes, as a hasty change of a policy does."""
     bucket = pipeline.run("outputs", "--json").json["uploads_bucket"]
     about = {"Effect": "Deny", "Action": "s3:GetObject*"}
-    resource = f"arn:aws:s3:::{bucket}/incoming/denied/*"
+    resource = f"arn:aws:s3:::{bucket}/incoming/pictures/denied/*"
     document = {"Version": "2012-10-17", "Statement": [{**about, "Resource": resource}]}
     iam = pipeline.client("iam")
     role = next(it["RoleName"] for it in iam.list_roles()["Roles"] if "-images" in it["RoleName"])
@@ -139,33 +139,36 @@ def walk() -> list[Step]:
         Step(("dlq", "groups", "--json")),
         Step(("dlq", "list")),
         Step(("dlq", "list", "--json")),
-        Step(("dlq", "list", "--key", "lens/*")),
-        *(Step(("why", f"{way}/3.{'png' if way == 'bomb' else 'jpg'}"), (3,)) for way in WAYS),
-        Step(("why", "day-03/0003.jpg")),
+        Step(("dlq", "list", "--key", "pictures/lens/*")),
+        *(
+            Step(("why", f"pictures/{way}/3.{'png' if way == 'bomb' else 'jpg'}"), (3,))
+            for way in WAYS
+        ),
+        Step(("why", "pictures/day-03/0003.jpg")),
         Step(("why", "never/was.jpg", "--json"), (3,)),
         Step(("doctor",), (3,)),
         Step(("doctor", "--json"), (3,)),
         Step(("logs", "--errors", "--since", "1h")),
-        Step(("logs", "--key", "lens/3.jpg")),
-        Step(("logs", "--key", "lens/3.jpg", "--json")),
+        Step(("logs", "--key", "pictures/lens/3.jpg")),
+        Step(("logs", "--key", "pictures/lens/3.jpg", "--json")),
         Step(("audit",), (0, 3)),
         Step(("audit", "--json"), (0, 3)),
         Step(("audit", "--heal", "--dry-run"), (0, 3)),
         Step(("dlq", "redrive", "--step", "enhance", "--dry-run"), (0, 3)),
         Step(("dlq", "redrive", "--older-than", "2d"), (0, 3)),
-        Step(("dlq", "redrive", "--key", "denied/*", "--canary"), (0, 1, 3)),
-        Step(("dlq", "rescue", "--key", "cut/*"), (0, 3)),
+        Step(("dlq", "redrive", "--key", "pictures/denied/*", "--canary"), (0, 1, 3)),
+        Step(("dlq", "rescue", "--key", "pictures/cut/*"), (0, 3)),
         Step(("dlq", "rescue", "--list"), (0, 2)),
         Step(("backfill", "--dry-run"), (0, 3)),
         Step(("reprocess", "--stale", "--dry-run"), (0, 3)),
-        Step(("reprocess", "day-01/", "--dry-run", "--json"), (0, 3)),
+        Step(("reprocess", "pictures/day-01/", "--dry-run", "--json"), (0, 3)),
         Step(("cost",)),
         Step(("cost", "--json")),
         Step(("simulate", "--rate", "20", "--burst", "2000", "--seed", "1")),
         Step(("versions",)),
         Step(("versions", "--json")),
-        Step(("erase", "lens/9.jpg", "--dry-run")),
-        Step(("erase", "lens/9.jpg", "--yes"), (0, 3)),
+        Step(("erase", "pictures/lens/9.jpg", "--dry-run")),
+        Step(("erase", "pictures/lens/9.jpg", "--yes"), (0, 3)),
         Step(("selftest", "--no-alarm"), (0, 3)),
         Step(("plan",)),
     ]

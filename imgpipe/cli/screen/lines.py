@@ -145,7 +145,10 @@ def letter_cells(letter: Letter, name: str, room: int) -> tuple[Text, ...]:
 
 
 def why(letter: Letter) -> str:
-    told = (letter.error if letter.error != "Rejected" else "", words.reason(letter.reason))
+    told = (
+        letter.error if letter.error != "Rejected" else "",
+        words.reason(letter.reason, named=False),
+    )
     return ": ".join(text for text in told if text) or "unknown: see the log"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgpipe.cloud import explain
@@ -32,6 +33,8 @@ SKEW = timedelta(seconds=60)
 """How far the clocks of S3 and of the logs may be apart."""
 NEVER_ARRIVED = timedelta(days=1)
 """How far back the logs are searched for an image that left nothing else."""
+LATEST = 500
+"""Images among which one is looked for that was asked for without its folder."""
 _DEPTHS = {
     "visible": "ApproximateNumberOfMessages",
     "in_flight": "ApproximateNumberOfMessagesNotVisible",
@@ -185,11 +188,23 @@ def _never(asking: _Asking, key: str) -> dict[str, Any]:
         lambda: s3.list_objects_v2(Bucket=bucket, Prefix=folder.lstrip("/")).get("Contents", []),
     )
     lower = {it["Key"].lower(): it["Key"] for it in listed or []}
-    alike = difflib.get_close_matches(key.lower(), lower, n=3, cutoff=0.8)
+    alike = [lower[it] for it in difflib.get_close_matches(key.lower(), lower, n=3, cutoff=0.8)]
+    if not alike:
+        alike = asking.get("images elsewhere", partial(_elsewhere, asking.project, key)) or []
     return {
         "unfinished": next((it["Initiated"] for it in begun or [] if it["Key"] == key), None),
-        "similar": tuple(lower[it] for it in alike),
+        "similar": tuple(alike),
     }
+
+
+def _elsewhere(project: Project, key: str) -> list[str]:
+    """Return keys that are called so, or end so, in another folder: of the latest images."""
+    short = images.short(project.graph.prefix, key)
+    latest = islice(rows.by_status(project, rows.STATUSES, page_size=LATEST // 10), LATEST)
+    known = [row["key"] for row in latest]
+    name = short.rpartition("/")[2]
+    ends = [it for it in known if it.endswith(f"/{short}")]
+    return (ends or [it for it in known if it.endswith(f"/{name}")])[:3]
 
 
 def _missing(asking: _Asking, known: Facts) -> dict[str, Any]:
