@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -51,9 +51,7 @@ def web(
     project = open_project(file, env)
     wanted = serve.rules(project, host, read_only=read_only, names=name or (), token=token)
     listener = serve.listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{listener.getsockname()[1]}/"
-    link = f"{address}?token={quote(wanted.token)}" if wanted.token else address
+    link = serve.link(serve.here(host), listener, wanted)
 
     def ready() -> None:
         typer.echo(link)
@@ -62,6 +60,9 @@ def web(
             err.print(
                 "[yellow]others can reach it:[/] who has this link, and nobody else, may use it"
             )
+            if serve.here(host) != host:
+                other = serve.link(socket.gethostname(), listener, wanted)
+                err.print(f"from another machine: {render.safe(other)}", soft_wrap=True)
             err.print("plain HTTP: put a proxy with TLS before it where the network isn't yours")
         mode = "read-only, " if read_only else ""
         err.print(f"{render.safe(project.graph.pipeline)} in {render.safe(env)}: {mode}Ctrl-C ends")

@@ -207,15 +207,17 @@ def _arrows(sketch: Sketch, places: Places) -> Iterator[str]:
         for edge in sketch.edges
         if (places[edge.source].column, places[edge.target].column) == (FUNCTIONS, OUTPUTS)
     ]
-    yield from _through_hub(places, meeting)
+    yield from _through_hub(sketch, places, meeting)
     for edge in sketch.edges:
         source, target = places[edge.source], places[edge.target]
         if edge in meeting or _is_claim(sketch, edge):
             continue
+        ends = _ends(sketch.nodes[edge.source], sketch.nodes[edge.target])
         if target.column > source.column:
-            yield _line(_forward(source.right, source.middle, target.x, target.middle))
+            path = _forward(source.right, source.middle, target.x, target.middle)
+            yield _line(path, ends)
         else:
-            yield _line(_back(source, target), dashed=True)
+            yield _line(_back(source, target), ends, dashed=True)
 
 
 def _is_claim(sketch: Sketch, edge: Edge) -> bool:
@@ -225,15 +227,16 @@ def _is_claim(sketch: Sketch, edge: Edge) -> bool:
     )
 
 
-def _through_hub(places: Places, edges: Sequence[Edge]) -> Iterator[str]:
+def _through_hub(sketch: Sketch, places: Places, edges: Sequence[Edge]) -> Iterator[str]:
     sources = {edge.source: places[edge.source] for edge in edges}
     targets = {edge.target: places[edge.target] for edge in edges}
     x = next(iter(sources.values())).right + HUB
     y = sorted(place.middle for place in targets.values())[len(targets) // 2]
-    for place in sources.values():
-        yield _line(_curve(place.right, place.middle, x, y), arrow=False)
-    for place in targets.values():
-        yield _line(_curve(x, y, place.x, place.middle))
+    for key, place in sources.items():
+        ends = _ends(sketch.nodes[key], None)
+        yield _line(_curve(place.right, place.middle, x, y), ends, arrow=False)
+    for key, place in targets.items():
+        yield _line(_curve(x, y, place.x, place.middle), _ends(None, sketch.nodes[key]))
     yield f'<circle class="hub" cx="{x:g}" cy="{y:g}" r="3.2"/>'
 
 
@@ -267,10 +270,21 @@ def _rounded(x1: float, y1: float, y: float, x2: float, y2: float) -> str:
     )
 
 
-def _line(path: str, *, arrow: bool = True, dashed: bool = False) -> str:
+def _ends(source: Node | None, target: Node | None) -> str:
+    """Say in attributes what an arrow joins, for who moves the picture."""
+    return "".join(
+        f' data-{word}="{_name(node)}"' for word, node in (("from", source), ("to", target)) if node
+    )
+
+
+def _name(node: Node) -> str:
+    return html.escape(f"{node.shape} {node.title}")
+
+
+def _line(path: str, ends: str, *, arrow: bool = True, dashed: bool = False) -> str:
     kind = "line dashed" if dashed else "line"
     head = ' marker-end="url(#arrow)"' if arrow else ""
-    return f'<path class="{kind}" d="{path}"{head}/>'
+    return f'<path class="{kind}" d="{path}"{ends}{head}/>'
 
 
 def _box(node: Node, place: Place) -> Iterator[str]:
@@ -279,7 +293,8 @@ def _box(node: Node, place: Place) -> Iterator[str]:
     x, y = place.x, place.y
     top = y + (HEIGHT - ICON) / 2
     yield (
-        f'<rect class="box" x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="9"/>'
+        f'<rect class="box" data-box="{_name(node)}" x="{x:g}" y="{y:g}" width="{WIDTH}" '
+        f'height="{HEIGHT}" rx="9"/>'
         f'<rect class="{node.shape}" x="{x + 9:g}" y="{top:g}" width="{ICON}" height="{ICON}" '
         f'rx="7"/><g class="glyph" transform="translate({x + 9:g} {top:g})">{ICONS[node.shape]}</g>'
         f'<text class="name" x="{x + 45:g}" y="{y + 23:g}">{_short(node.title, NAME_LENGTH)}</text>'

@@ -18,7 +18,7 @@ from imgpipe.operate.hues import hues
 from imgpipe.operate.times import from_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import datetime
 
     from imgpipe.operate.project import Project
@@ -58,42 +58,63 @@ class Page:
 
 def page(project: Project, search: Search, cursor: str | None, size: int) -> Page:
     """Return the page after `cursor`, the first one for None. Raises UsageError for a broken cursor."""
-    after, shown = _read(cursor) if cursor else (None, frozenset[str]())
-    until = from_iso(after) if after else search.until
     few = None if search.chooses else size  # who must read many anyway reads them 1 MB at a time
-    found = rows.by_status(project, search.statuses, since=search.since, until=until, page_size=few)
-    fresh = (row for row in found if not (row["uploaded_at"] == after and row["key"] in shown))
-    return _fill(project.graph.prefix, search, fresh, size, cursor)
+    found = from_table(project, search, cursor, few)
+    return fill(project.graph.prefix, search, found, size, cursor)
 
 
-def _fill(prefix: str, search: Search, found: Iterable[Row], size: int, cursor: str | None) -> Page:
+def from_table(
+    project: Project, search: Search, cursor: str | None, page_size: int | None = None
+) -> Iterator[Row]:
+    """Yield the rows after `cursor` that have the search's status and date, the latest first."""
+    after, shown = place(cursor)
+    until = from_iso(after) if after else search.until
+    found = rows.by_status(
+        project, search.statuses, since=search.since, until=until, page_size=page_size
+    )
+    return (row for row in found if not (row["uploaded_at"] == after and row["key"] in shown))
+
+
+def fill(prefix: str, search: Search, found: Iterable[Row], size: int, cursor: str | None) -> Page:
+    """Return a page of what `search` shows among the rows `found`, which come after `cursor`."""
     chosen: dict[str, Row] = {}
-    at, here = _read(cursor) if cursor else ("", frozenset[str]())
+    at, here = place(cursor)
+    applies = chooser(prefix, search)
     for number, row in enumerate(found):
         if len(chosen) == size or number == BUDGET:
-            return Page(tuple(chosen.values()), _written(at, here))
+            return Page(tuple(chosen.values()), written(at, here))
         moment = str(row["uploaded_at"])
         here = here | {row["key"]} if moment == at else frozenset({row["key"]})
         at = moment
-        if matches(prefix, search, row):
+        if applies(row):
             chosen.setdefault(row["key"], row)
     return Page(tuple(chosen.values()), None)
 
 
-def matches(prefix: str, search: Search, row: Row) -> bool:
-    """Return whether a row is one that `search` shows, but for its status and date."""
-    if search.name.casefold() not in images.short(prefix, row["key"]).casefold():
-        return False
-    if search.colour and search.colour not in hues(row["facts"].get("palette") or ()):
-        return False
-    return metadata.shows(search.tags, search.camera)(row)
+def chooser(prefix: str, search: Search) -> Callable[[Row], bool]:
+    """Return what tells whether a row is one that `search` shows, but for its status and date."""
+    name = search.name.casefold()
+    noted = metadata.shows(search.tags, search.camera) if search.tags or search.camera else None
+
+    def applies(row: Row) -> bool:
+        if name and name not in images.short(prefix, row["key"]).casefold():
+            return False
+        if search.colour and search.colour not in hues(row["facts"].get("palette") or ()):
+            return False
+        return noted is None or noted(row)
+
+    return applies
 
 
-def _written(at: str, here: frozenset[str]) -> str:
+def written(at: str, here: Collection[str]) -> str:
+    """Return the cursor after the images `here` of the moment `at`."""
     return base64.urlsafe_b64encode(json.dumps([at, sorted(here)]).encode()).decode()
 
 
-def _read(cursor: str) -> tuple[str, frozenset[str]]:
+def place(cursor: str | None) -> tuple[str, frozenset[str]]:
+    """Return what a cursor says: a moment, "" at the beginning, and the images of that moment that were shown."""
+    if not cursor:
+        return "", frozenset()
     try:
         at, here = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return str(at), frozenset(map(str, here))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from imgpipe.cloud import explain
 from imgpipe.operate import metadata, rows
 from imgpipe.operate.gallery import SHOWN
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from imgpipe.operate.rows import Row
 
 LATEST = 40
+MOST_LATEST = 400
+"""Uploads that are looked at after a burst; the others are heard of when somebody scrolls to them."""
 MOST_AWAITED = 2000
 ASKED_AT_ONCE = 200
 SILENT_S = 8.0
@@ -52,10 +55,14 @@ class Live:
         self._told.pop(key, None)
 
     def changes(self) -> list[Row]:
-        """Return the rows that changed since the last time; none the first time, unless the latest were asked for."""
-        found = {row["key"]: row for row in self._latest()}
-        found |= rows.by_keys(self._project, list(self._awaited)[:ASKED_AT_ONCE])
-        found |= self._silent(found)
+        """Return the rows that changed since the last time; none the first time, unless the latest were asked for.
+
+        Raises CloudError.
+        """
+        try:
+            found = self._asked()
+        except Exception as error:
+            raise explain(error, "the images") from error
         fresh = [row for row in found.values() if self._is_news(row)]
         told = fresh if self._begun else [row for row in fresh if row["key"] in self._awaited]
         for row in fresh:
@@ -63,8 +70,22 @@ class Live:
         self._begun = True
         return told
 
+    def _asked(self) -> dict[str, Row]:
+        found = {row["key"]: row for row in self._latest()}
+        found |= rows.by_keys(self._project, list(self._awaited)[:ASKED_AT_ONCE])
+        return found | self._silent(found)
+
     def _latest(self) -> list[Row]:
-        return list(rows.by_status(self._project, SHOWN, limit=LATEST, page_size=LATEST // 2))
+        """Read on until there is nothing new in `LATEST` of them."""
+        found: list[Row] = []
+        old = 0
+        most = MOST_LATEST if self._begun else LATEST
+        for row in rows.by_status(self._project, SHOWN, limit=most, page_size=LATEST // 2):
+            found.append(row)
+            old = 0 if self._is_news(row) else old + 1
+            if old == LATEST:
+                break
+        return found
 
     def _silent(self, found: dict[str, Row]) -> dict[str, Row]:
         """Look closer at one image that keeps silent: a killed function tells nobody but its dead letters."""

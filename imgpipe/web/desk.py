@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from imgpipe import cloud
 from imgpipe.deploy import diagram
 from imgpipe.errors import MissingError
 from imgpipe.local import mailbox
+from imgpipe.operate import history as last_hour
 from imgpipe.operate import images, rows, status
 from imgpipe.operate.backfill import send as reprocessing
 from imgpipe.operate.backfill.choose import Asked
@@ -53,6 +54,7 @@ class Desk:
             Route("/desk", self.index),
             Route("/desk/diagram.css", self.style),
             Route("/desk/state", self.state),
+            Route("/desk/history", self.history),
             Route("/desk/letters", self.letters),
             Route("/desk/doctor", self.doctor),
             Route("/desk/mail", self.mail),
@@ -92,6 +94,9 @@ class Desk:
     def state(self, _request: Request) -> Response:
         found = status.ask(self._project)
         return self._part("desk_state.html", found=found, counts=dict(found.images))
+
+    def history(self, _request: Request) -> Response:
+        return JSONResponse(last_hour.history(self._project).as_json())
 
     def letters(self, _request: Request) -> Response:
         groups = by_group.groups(self._project)
@@ -198,10 +203,16 @@ class Desk:
         try:
             told = json.loads(file.read_text())
             phases = told["phases"] if told["kind"] == "compare" else []
-        except (OSError, ValueError, KeyError, TypeError):
-            phases = []
-        most = max((it["upload_s"].get("p95") or 0 for it in phases), default=0) or 1
-        return self._console.page("compare.html", phases=phases, most=most, file=COMPARISON)
+            weathers = {
+                it["weather"]: [each for each in phases if each["weather"] == it["weather"]]
+                for it in phases
+            }
+            most = max((it["upload_s"].get("p95") or 0 for it in phases), default=0) or 1
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            weathers, most = {}, 1
+        return self._console.page(
+            "compare.html", weathers=list(weathers.items()), most=most, file=COMPARISON
+        )
 
     def _part(self, template: str, /, **values: Any) -> Response:
         return HTMLResponse(self._console.render(template, now=datetime.now(UTC), **values))

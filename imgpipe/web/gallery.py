@@ -82,7 +82,7 @@ class Gallery:
         query = dict(request.query_params)
         cursor = query.pop("cursor", None)
         search = search_of(query)
-        found = gallery.page(self._console.project, search, cursor, PAGE)
+        found = self._console.hub.catalogue.page(search, cursor, PAGE)
         prefix = self._console.project.graph.prefix
         body = self._console.render(
             "tiles.html", tiles=[show.tile(prefix, row) for row in found.rows]
@@ -92,13 +92,20 @@ class Gallery:
 
     def counts(self, _request: Request) -> Response:
         """How many images have each status; `+` where counting stopped."""
-        counted = {
-            name: rows.count(self._console.project, name, COUNTED_PAGES) for name in gallery.SHOWN
-        }
-        words = {name: f"{n:,}{'' if whole else '+'}" for name, (n, whole) in counted.items()}
+        held = self._console.hub.catalogue.counts()
+        counted = (
+            {name: (number, True) for name, number in held.items()}
+            if held
+            else {
+                name: rows.count(self._console.project, name, COUNTED_PAGES)
+                for name in gallery.SHOWN
+            }
+        )
         total = sum(number for number, _ in counted.values())
-        whole = all(complete for _, complete in counted.values())
-        return JSONResponse({**words, "": f"{total:,}{'' if whole else '+'}"})
+        counted[""] = (total, all(complete for _, complete in counted.values()))
+        return JSONResponse(
+            {name: f"{n:,}{'' if all_ else '+'}" for name, (n, all_) in counted.items()}
+        )
 
     def tile(self, row: Row) -> dict[str, Any]:
         """Return what browsers are sent when a row changed."""

@@ -105,7 +105,7 @@ class Guard:
                 given = {name.lower() for name, _ in message["headers"]}
                 own = [(name, value) for name, value in self._headers if name not in given]
                 if b"cache-control" not in given:
-                    own.append((b"cache-control", b"no-store"))
+                    own.append((b"cache-control", b"no-cache" if b"etag" in given else b"no-store"))
                 message["headers"] = [*message["headers"], *own]
             await send(message)
 

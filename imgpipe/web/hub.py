@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from imgpipe.errors import ImgpipeError
+from imgpipe.operate.catalogue import Catalogue
 from imgpipe.operate.live import Live
 from imgpipe.operate.pulse import pulse
 
@@ -36,6 +37,8 @@ class Hub:
     def __init__(self, project: Project, render: Callable[[Row], dict[str, Any]]) -> None:
         self._project, self._render = project, render
         self._live = Live(project)
+        self.catalogue = Catalogue(project)
+        self._reading: asyncio.Task[None] | None = None
         self._queues: dict[asyncio.Queue[dict[str, str] | None], bool] = {}
         self._task: asyncio.Task[None] | None = None
         self._expected: list[str] = []
@@ -71,15 +74,11 @@ class Hub:
         loop = asyncio.get_running_loop()
         pulsed = 0.0
         while self._queues and not self._ending:
-            pause, began = IDLE_S, loop.time()
+            began = loop.time()
             try:
-                while self._expected:
-                    self._live.expect(self._expected.pop())
-                rows = await run_in_threadpool(self._live.changes)
-                for row in rows:
-                    self._send("image", self._render(row))
-                if any(self._queues.values()) and loop.time() - pulsed > PULSE_EVERY_S:
-                    pulsed = loop.time()
+                await self._look()
+                if any(self._queues.values()) and began - pulsed > PULSE_EVERY_S:
+                    pulsed = began
                     found = await run_in_threadpool(pulse, self._project)
                     self._send("pulse", found.as_json(), desk=True)
                 self._send("well", {})
@@ -92,6 +91,21 @@ class Hub:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _look(self) -> None:
+        """Tell of what changed; and see to it that the catalogue is read in time."""
+        while self._expected:
+            self._live.expect(self._expected.pop())
+        changed = await run_in_threadpool(self._live.changes)
+        self.catalogue.note(changed)
+        for row in changed:
+            self._send("image", self._render(row))
+        if self.catalogue.take_turn():
+            self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        with contextlib.suppress(ImgpipeError):  # the watcher meets the same, and tells of it
+            await run_in_threadpool(self.catalogue.read)
 
     def _send(self, event: str, data: dict[str, Any], *, desk: bool = False) -> None:
         message = {"event": event, "data": json.dumps(data)}

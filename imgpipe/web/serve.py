@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from imgpipe.errors import UsageError
 from imgpipe.operate.upload import presign
@@ -32,6 +34,22 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listener.listen(128)
     return listener
+
+
+def here(host: str) -> str:
+    """Return the address under which this machine reaches what listens on `host`, which may be all there are."""
+    try:
+        every = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host
+    return ("::1" if ":" in host else "127.0.0.1") if every else host
+
+
+def link(host: str, listener: socket.socket, wanted: guard.Rules) -> str:
+    """Return the address to open, with the token where one is asked for."""
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}/"
+    return f"{address}?token={quote(wanted.token)}" if wanted.token else address
 
 
 def rules(

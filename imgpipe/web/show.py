@@ -157,13 +157,23 @@ def _exposure(noted: Mapping[str, Any]) -> Iterator[str]:
         yield f"{noted['focal_length_mm']} mm"
 
 
-def place(row: Row) -> tuple[float, float] | None:
-    """Return latitude and longitude, where the pipeline kept them."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a picture was taken, in degrees. `narrow`: how much less than at the equator a degree of longitude is."""
+
+    latitude: float
+    longitude: float
+    narrow: float
+
+
+def place(row: Row) -> Place | None:
+    """Return the position, where the pipeline kept it."""
     kept = row["facts"].get("gps") or {}
     try:
-        return float(kept["latitude"]), float(kept["longitude"])
+        latitude, longitude = float(kept["latitude"]), float(kept["longitude"])
     except (KeyError, TypeError, ValueError):
         return None
+    return Place(latitude, longitude, max(math.cos(math.radians(latitude)), 0.2))
 
 
 def saved(row: Row, output: Mapping[str, Any]) -> str:

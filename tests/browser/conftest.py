@@ -81,18 +81,55 @@ def console(studio: Pipeline) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser, console: str) -> Iterator[Page]:
     """A page that may not complain: an error in its console, or a script of a stranger's, fails the test."""
-    context = browser.new_context(base_url=console, viewport={"width": 1280, "height": 800})
+    with opened(browser, console) as page:
+        yield page
+
+
+@pytest.fixture
+def unlucky_page(browser: Browser, console: str) -> Iterator[Page]:
+    """A page whose requests the test breaks: the browser says so in its console, and may."""
+    with opened(browser, console, forgive=r"Failed to load resource") as page:
+        yield page
+
+
+@contextmanager
+def opened(
+    browser: Browser, address: str, forgive: str = r"ERR_INTERNET_DISCONNECTED"
+) -> Iterator[Page]:
+    """Yield a page of a console, which counts what moves in it (`shifted`); fail on what it complains of."""
+    context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE_MS)
-    opened = context.new_page()
+    context.add_init_script(OBSERVE)
+    page = context.new_page()
     complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-    opened.on("console", lambda said: _complain(complaints, said))
-    yield opened
-    context.close()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda said: _complain(complaints, said, forgive))
+    try:
+        yield page
+    finally:
+        context.close()
     assert complaints == []
 
 
-def _complain(complaints: list[str], said: Any) -> None:
-    if said.type == "error" and "ERR_INTERNET_DISCONNECTED" not in said.text:
+def _complain(complaints: list[str], said: Any, forgive: str) -> None:
+    if said.type == "error" and not re.search(forgive, said.text):
         complaints.append(said.text)
+
+
+OBSERVE = """
+globalThis.shifts = [];
+new PerformanceObserver((list) => {
+  for (const it of list.getEntries()) if (!it.hadRecentInput) shifts.push({
+    value: it.value,
+    what: it.sources.map((s) => s.node && (s.node.id || s.node.className || s.node.nodeName)).join(", "),
+  });
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def shifted(page: Page) -> list[str]:
+    """Return what moved by itself since the page was opened; a hundredth of the window is what nobody sees."""
+    found = page.evaluate("shifts")
+    total = sum(it["value"] for it in found)
+    return [f"{it['value']:.4f} {it['what']}" for it in found] if total >= 0.01 else []

@@ -7,6 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import shifted
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
@@ -56,6 +57,65 @@ def test_a_dead_letter_is_shown_with_its_way_back_and_sent_again(
     expect(page.locator("#ask")).to_contain_text("1 of 1 on its way")
     page.get_by_role("button", name="Done").click()
     expect(row).to_have_count(0)
+
+
+def test_one_goes_ahead_and_the_others_follow_when_it_is_done(page: Page, studio: Pipeline) -> None:
+    for name in ("ahead.jpg", "behind.jpg"):
+        upload(studio, name)
+        kill(studio, f"incoming/{name}")
+    page.goto("/desk")
+    row = page.locator("#letters [data-group]", has_text="2 images")
+    expect(row.locator(".pictures img")).to_have_count(2)
+    row.get_by_role("button", name="One ahead").click()
+    expect(page.locator("#ask")).to_contain_text("2 of 2: each goes first; the others follow only")
+    page.get_by_role("button", name="Send one ahead").click()
+    expect(page.locator("#ask")).to_contain_text("2 of 2 on their way")
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#letters")).to_contain_text("Nothing failed for good.")
+
+
+def test_a_dead_letter_is_kept_out_of_the_queue_that_would_drop_it(
+    page: Page, studio: Pipeline
+) -> None:
+    upload(studio, "keepsake.jpg")
+    kill(studio, "incoming/keepsake.jpg")
+    page.goto("/desk")
+    row = page.locator("#letters [data-group]", has_text="keepsake.jpg")
+    row.get_by_role("button", name="Keep").click()
+    expect(page.locator("#ask")).to_contain_text("1 of 1: each is archived")
+    page.get_by_role("button", name="Keep them").click()
+    expect(page.locator("#ask")).to_contain_text("1 of 1")
+    page.get_by_role("button", name="Done").click()
+    expect(row).to_have_count(0)
+    outputs = studio.run("outputs", "--json").json
+    kept = studio.client("s3").list_objects_v2(Bucket=outputs["variants_bucket"], Prefix="ops/")
+    assert any("rescue" in it["Key"] for it in kept["Contents"])
+
+
+def test_an_image_is_made_again(page: Page, studio: Pipeline) -> None:
+    upload(studio, "again.jpg")
+    before = studio.run("metadata", "show", "again.jpg", "--json").json
+    page.goto("/image?key=incoming/again.jpg")
+    page.get_by_role("button", name="Make again …").click()
+    expect(page.locator("#ask")).to_contain_text("These steps run once more")
+    page.get_by_role("button", name="Make it again").click()
+    expect(page.locator("#ask")).to_contain_text("1 of 1 on its way")
+
+    def made_again() -> bool:
+        row = studio.run("metadata", "show", "again.jpg", "--json").json
+        return bool(row["status"] == "done" and row["updated_at"] > before["updated_at"])
+
+    studio.wait_for("second making", made_again)
+
+
+def test_the_last_hour_is_there_when_the_page_is_opened(page: Page, studio: Pipeline) -> None:
+    upload(studio, "hourly.jpg")
+    page.goto("/desk")
+    expect(page.locator("#through .bar").first).to_be_visible()
+    expect(page.locator("#latency .point").first).to_be_visible()
+    expect(page.locator("#diagram .detail", has_text="a minute").first).to_be_visible()
+    expect(page.locator("#diagram .dots.moving").first).to_have_css("animation-name", "flow")
+    assert shifted(page) == []
 
 
 def test_the_pipeline_is_drawn_with_its_queues_depths(page: Page) -> None:

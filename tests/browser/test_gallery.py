@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -53,9 +54,9 @@ def test_what_others_upload_appears_by_itself(page: Page, studio: Pipeline, tmp_
     photo = tmp_path / "from-elsewhere.jpg"
     photo.write_bytes(PHOTO.read_bytes())
     studio.run("upload", photo, "--wait")
-    expect(
-        page.locator('#fresh .tile.done[data-key="incoming/from-elsewhere.jpg"]')
-    ).to_be_visible()
+    page.get_by_role("button", name=re.compile("new image")).click()
+    there = page.locator('#fresh .tile.done[data-key="incoming/from-elsewhere.jpg"]')
+    expect(there).to_be_visible()
 
 
 def test_ten_thousand_tiles_scroll_by_and_few_are_held(page: Page) -> None:

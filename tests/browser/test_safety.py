@@ -2,53 +2,109 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import urlsplit
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import served
+from tests.browser.strange import MARKUP, OTHERS
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
+from tests.pictures import encoded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
-HOSTILE = (
-    "<script>alert(1)</script>.jpg",
-    '"><img src=x onerror=alert(2)>.jpg',
-    "'-alert(3)-'.jpg",
-    "{{7*7}}${alert(4)}.jpg",
-    "javascript:alert(5)//.jpg",
-    "</title><svg onload=alert(6)>.jpg",
-    "\u202egpj.exe\u202c.jpg",
-    "a&amp;b %3Cscript%3E +?#.jpg",
-    "\u0130stanbul \U0001f98a.jpg",
-)
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested
 
 
-def test_strange_names_start_no_script_and_are_shown_as_they_are(
-    page: Page, studio: Pipeline
-) -> None:
-    """The page fixture fails on any dialog, and on any script that the policy had to stop."""
+def tiny(**said: str) -> bytes:
+    """Return a small picture whose metadata says these things."""
+    exif = Image.Exif()
+    for number, text in zip((0x010F, 0x0110, 0x013B, 0x8298, 0x010E), said.values(), strict=False):
+        exif[number] = text
+    return encoded(Image.new("RGB", (64, 48), "teal"), exif=exif)
+
+
+def put(studio: Pipeline, keys: list[str], body: bytes) -> None:
+    """Put uploads as any S3 client may, and wait until all are made."""
     s3 = studio.client("s3")
     bucket = studio.run("outputs", "--json").json["uploads_bucket"]
-    for name in HOSTILE:
-        s3.put_object(Bucket=bucket, Key=f"incoming/{name}", Body=PHOTO.read_bytes())
-    page.goto("/")
-    for name in HOSTILE:
-        tile = page.locator(f"#main .tile.done:has(a):has-text({_quoted(name)})").first
-        expect(tile.locator("img.picture.there")).to_be_visible()
-        tile.locator("a").click()
-        expect(page.locator("#sheet-title")).to_have_text(name)
-        expect(page.locator("#sheet [data-after]")).to_have_js_property("complete", value=True)
-        page.locator("#sheet .timeline summary").click()
-        expect(page.locator("#sheet .hops li").first).to_be_visible()
-        page.keyboard.press("Escape")
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def made() -> bool:
+        rows = studio.run("metadata", "list", "--limit", "500", "--json").json
+        done = {row["key"] for row in rows if row["status"] == "done"}
+        return done.issuperset(keys)
+
+    studio.wait_for("strange images", made)
+
+
+@pytest.fixture(scope="module")
+def strangers(studio: Pipeline) -> list[str]:
+    names = [f"zs/{name}" for name in (*MARKUP, *OTHERS)]
+    put(studio, [f"incoming/{name}" for name in names], tiny())
+    return names
+
+
+def test_strange_names_are_shown_as_they_are(page: Page, strangers: list[str]) -> None:
+    """The page fixture fails on any dialog, and on any script that the policy had to stop."""
+    page.goto("/?q=zs/")
+    for name in strangers:
+        expect(page.locator(f"#chunks .tile[data-key={_quoted_key(name)}]")).to_have_count(1)
+    shown = page.locator("#chunks .tile .name").all_text_contents()
+    assert sorted(shown) == sorted(strangers)
+    assert (
+        page.locator("#chunks .tile :is(script, [onerror], [onload], [onmouseover])").count() == 0
+    )
     assert page.evaluate("document.title").endswith("imgpipe")
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+@pytest.mark.parametrize(
+    "name", [*MARKUP, "a?b=c&d=e.jpg", "a#b.jpg", "a%2Fb.jpg", "evil\u202egpj.exe.jpg"]
+)
+def test_a_strange_name_is_opened_told_of_and_asked_about(
+    page: Page, strangers: list[str], name: str
+) -> None:
+    page.goto("/?q=zs/")
+    page.locator(f"#chunks .tile[data-key={_quoted_key(f'zs/{name}')}] a").click()
+    expect(page.locator("#sheet-title")).to_have_text(f"zs/{name}")
+    expect(page.locator("#sheet [data-after]")).to_have_js_property("complete", value=True)
+    page.locator("#sheet .timeline summary").click()
+    expect(page.locator("#sheet .hops li").first).to_be_visible()
+    page.get_by_role("button", name="Erase …").click()
+    expect(page.locator("#ask")).to_contain_text(f"zs/{name}")
+    page.get_by_role("button", name="Keep it").click()
+    page.reload()
+    expect(page.locator("#sheet-title")).to_have_text(f"zs/{name}")
+
+
+def test_what_a_file_says_of_itself_is_text(page: Page, studio: Pipeline) -> None:
+    said = {
+        "make": "<b>Bold</b>",
+        "camera": "<img src=x onerror=alert(1)>",
+        "artist": '"><script>alert(2)</script>',
+    }
+    put(studio, ["incoming/zx-said.jpg"], tiny(**said))
+    page.goto("/image?key=incoming/zx-said.jpg")
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text(said["camera"])
+    expect(facts).to_contain_text(said["artist"])
+    assert facts.locator("img, script, b").count() == 0
+
+
+def _quoted_key(name: str) -> str:
+    """Return the key as a string of CSS."""
+    return '"' + "".join(f"\\{ord(letter):x} " for letter in f"incoming/{name}") + '"'
 
 
 def test_an_original_is_only_ever_saved(page: Page, studio: Pipeline) -> None:
@@ -88,13 +144,121 @@ def test_a_read_only_console_shows_pictures_and_nothing_to_change(
         page.goto(link)
         expect(page.locator("#search")).to_be_visible()
         expect(page.get_by_role("button", name="Upload", exact=True)).to_have_count(0)
-        for path in ("desk", "why?key=a", "desk/letters", "compare"):
+        for path in ("desk", "why?key=a", "desk/letters", "desk/history", "erase?key=a", "compare"):
             assert page.request.get(link + path).status == 404
-        ours = {"hx-request": "true", "origin": link.rstrip("/")}
-        assert (
-            page.request.post(link + "uploads/form", headers=ours, data={"name": "a"}).status == 403
-        )
         page.close()
+
+
+WRITES = (
+    "uploads/form",
+    "uploads/link",
+    "desk/act?act=redrive&group=a",
+    "reprocess?key=a",
+    "erase?key=a",
+)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_read_only_console_refuses_every_write_also_a_direct_one(
+    browser: Browser, studio: Pipeline, method: str
+) -> None:
+    with served(studio, "--read-only") as link:
+        context = browser.new_context()
+        ours = {"hx-request": "true", "origin": link.rstrip("/")}
+        for path in (*WRITES, "", "image?key=a", "original?key=a"):
+            answer = context.request.fetch(
+                link + path, method=method, headers=ours, data={"name": "a"}
+            )
+            assert answer.status == 403, path
+            assert "read-only" in answer.text()
+        context.close()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A stranger's page: it tries what it can on the console at `target`."""
+
+    target = ""
+
+    def do_GET(self) -> None:
+        page = (
+            f"<form method=post action='{self.target}erase?key=a'><button>Win a prize</button></form>"
+            f"<img id=img src='{self.target}static/icon.svg'><script>globalThis.read = fetch('{self.target}counts')"
+            ".then(() => 'read', () => 'kept out')</script>"
+        )
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere(console: str) -> Iterator[str]:
+    handler = type("Here", (Elsewhere,), {"target": f"{console}/"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+
+
+def test_a_strangers_page_can_neither_read_nor_change_nor_show_ours(
+    browser: Browser, elsewhere: str
+) -> None:
+    page = browser.new_page()
+    page.goto(elsewhere)
+    assert page.evaluate("read") == "kept out"
+    assert page.evaluate("img.decode().then(() => 'shown', () => 'kept out')") == "kept out"
+    page.get_by_role("button", name="Win a prize").click()
+    expect(page.locator("body")).to_contain_text("Refused: it comes from another site")
+    page.close()
+
+
+def test_a_name_that_is_pointed_at_this_machine_is_refused(
+    chromium: str, console: str, browser: Browser
+) -> None:
+    """DNS rebinding: the page's own name leads to us, so that the browser takes us for its own site."""
+    port = urlsplit(console).port
+    rebound = browser.browser_type.launch(
+        executable_path=chromium,
+        args=["--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1"],
+    )
+    page = rebound.new_page()
+    for path in ("", "counts", "static/console.js"):
+        answer = page.goto(f"http://evil.example:{port}/{path}")
+        assert answer is not None
+        assert answer.status == 403
+        assert "Host header" in answer.text()
+    rebound.close()
+
+
+def test_an_address_that_others_reach_gets_a_token_and_says_so(
+    studio: Pipeline, browser: Browser
+) -> None:
+    command = [sys.executable, "-m", "imgpipe", "web", "--host", EVERYWHERE, "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=studio.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        link = process.stdout.readline().strip()
+        told = [process.stderr.readline() for _ in range(3)]
+        page = browser.new_page()
+        asked = page.goto(link.partition("?")[0])
+        assert asked is not None
+        assert asked.status == 401
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto(link)
+        expect(page.locator("#search")).to_be_visible()
+        page.close()
+        process.terminate()
+        process.communicate(timeout=20)
+    assert len(urlsplit(link).query) > len("token=") + 30
+    assert link.startswith("http://127.0.0.1:")
+    assert "others can reach it" in told[0]
+    assert f"http://{socket.gethostname()}:" in told[1]
+    assert "plain HTTP" in told[2]
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])

@@ -105,14 +105,14 @@ def test_images_are_found_by_name_camera_colour_and_tag() -> None:
         Search(colour="blue"),
         Search(tags=("Landscape",)),
     ):
-        assert gallery.matches("incoming/", search, one)
+        assert gallery.chooser("incoming/", search)(one)
     for search in (
         Search(name="incoming"),
         Search(camera="canon"),
         Search(colour="red"),
         Search(tags=("landscape", "dark")),
     ):
-        assert not gallery.matches("incoming/", search, one)
+        assert not gallery.chooser("incoming/", search)(one)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ let turn = 0;
 async function fill(section) {
   const mine = turn;
   section.dataset.state = "loading";
-  $("#looking").hidden = section === chunks.firstElementChild || Boolean(chunks.querySelector(".tile"));
   try {
     const answer = await fetch(section.dataset.url, { headers: OWN });
     if (!answer.ok) throw new Error(await said(answer));
@@ -32,26 +31,26 @@ async function fill(section) {
     section.classList.remove("loading");
     section.style.height = "";
     section.dataset.state = "there";
+    if (section.dataset.first && !section.isConnected) begin(section);
     settle(section);
     next(section, answer);
   } catch (error) {
     if (mine !== turn) return;
     section.dataset.state = "failed";
-    if (section === chunks.firstElementChild) broken(error);
+    if (section.dataset.first && !section.isConnected) broken(error);
     else toast(`${error.message} Scroll to try again.`);
   }
 }
 function next(section, answer) {
   const url = answer.headers.get("x-next");
-  const first = section === chunks.firstElementChild;
-  chunks.setAttribute("aria-busy", "false");
-  if (Number(answer.headers.get("x-count")) === 0 && (!first || url)) section.hidden = true;
+  if (Number(answer.headers.get("x-count")) === 0 && (!section.dataset.first || url)) section.hidden = true;
   if (section.dataset.next === "known") return;
   section.dataset.next = "known";
   if (url) add(url);
-  else $("#end").hidden = first && chunks.querySelectorAll(".tile").length < 12;
-  if (!url) $("#looking").hidden = true;
-  if (!url && !chunks.querySelector(".tile, [data-state=away]")) nothing();
+  else $("#end").hidden = section.dataset.first && chunks.querySelectorAll(".tile").length < 12;
+  const found = chunks.querySelector(".tile, [data-state=away]");
+  $("#looking").hidden = Boolean(found) || !url;
+  if (!url && !found) nothing();
 }
 const watch = chunks && new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -63,37 +62,47 @@ const watch = chunks && new IntersectionObserver((entries) => {
     }
   }
 }, { rootMargin: FAR });
-function add(url) {
+function sectionFor(url) {
   const section = document.createElement("section");
   section.className = "chunk loading";
   section.dataset.url = url;
+  return section;
+}
+function add(url) {
+  const section = sectionFor(url);
   section.style.height = "400px";
   chunks.append(section);
   watch.observe(section);
-  return section;
 }
+const MESSAGES = ["empty", "nothing", "broken", "end", "looking"];
 function nothing() {
   const plain = !new URLSearchParams(location.search.replace(/image=[^&]*/, "")).size;
   $(plain ? "#empty" : "#nothing").hidden = false;
   chunks.hidden = true;
 }
 function broken(error) {
+  for (const id of MESSAGES) $(`#${id}`).hidden = id !== "broken";
   chunks.hidden = true;
-  $("#broken").hidden = false;
+  chunks.setAttribute("aria-busy", "false");
   $("#broken [data-why]").textContent = error.message;
   $("#broken [data-hint]").textContent = said.hint ?? "";
 }
+// What is shown stays until the answer is there: a search doesn't flicker while somebody types.
 export function reload(url = chunks.dataset.first) {
   turn += 1;
   chunks.dataset.first = url;
-  for (const id of ["empty", "nothing", "broken", "end", "looking"]) $(`#${id}`).hidden = true;
-  chunks.hidden = false;
   chunks.setAttribute("aria-busy", "true");
   watch.disconnect();
-  const old = chunks.firstElementChild;
-  chunks.replaceChildren();
-  const section = add(url);
-  if (old?.classList.contains("loading")) { section.innerHTML = old.innerHTML; section.style.height = ""; }
+  const section = sectionFor(url);
+  section.dataset.first = "1";
+  return fill(section);
+}
+function begin(section) {
+  for (const id of MESSAGES) $(`#${id}`).hidden = true;
+  chunks.hidden = false;
+  chunks.replaceChildren(section);
+  chunks.setAttribute("aria-busy", "false");
+  watch.observe(section);
 }
 if (chunks) reload();
 $("#broken [data-again]")?.addEventListener("click", () => reload());
@@ -112,15 +121,22 @@ if (chunks) { count(); on("image", () => { asked ||= setTimeout(count, 2500); })
 
 // Searching, while one types; the address says what is shown.
 const form = $("#search");
-function search() {
-  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-  history.replaceState(null, "", query.size ? `/?${query}` : "/");
-  reload(`/tiles?${query}`);
+let searching = false, changed = false;
+async function search() {
+  changed = true;
+  if (searching) return; // one at a time: what was typed meanwhile is asked for next
+  searching = true;
+  while (changed) {
+    changed = false;
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+    history.replaceState(null, "", query.size ? `/?${query}` : "/");
+    await reload(`/tiles?${query}`);
+  }
+  searching = false;
 }
 if (form) {
-  let soon;
   form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
-  form.addEventListener("input", (event) => { clearTimeout(soon); soon = setTimeout(search, event.target.type === "radio" ? 0 : 250); });
+  form.addEventListener("input", search);
   const clear = () => { for (const it of $$("input", form)) { if (it.type === "radio") it.checked = it.value === ""; else it.value = ""; } search(); };
   $("#clear").addEventListener("click", clear);
   $("[data-clear]").addEventListener("click", clear);
@@ -140,7 +156,36 @@ on("image", ({ key, status, html }) => {
   if (sheet?.open && $(".detail", sheet)?.dataset.key === key) open(`/image?key=${encodeURIComponent(key)}`, false);
 });
 
-// Newcomers of others go to the front as well, the latest first, and no more than fit there.
+// Newcomers of others wait until somebody asks for them, so that nothing moves under a pointer.
+const waiting = new Map(), pill = $("#newcomers");
+let waits = 0;
+function announce() {
+  if (!pill) return;
+  pill.hidden = !waits;
+  pill.textContent = `${waits.toLocaleString()} new ${waits === 1 ? "image" : "images"}`;
+}
+export function newcomer(key) {
+  const html = waiting.get(key);
+  if (waiting.delete(key)) { waits -= 1; announce(); }
+  return html && tileOf(html);
+}
+document.addEventListener("newcomer", ({ detail: { key, html } }) => {
+  if (!$("#empty").hidden) { front(tileOf(html)); return; }
+  if (!waiting.has(key)) waits += 1;
+  waiting.set(key, html);
+  if (waiting.size > MOST_FRESH) waiting.delete(waiting.keys().next().value);
+  announce();
+});
+pill?.addEventListener("click", () => {
+  for (const html of waiting.values()) front(tileOf(html));
+  waiting.clear();
+  waits = 0;
+  announce();
+  scrollTo({ top: 0 });
+  $("a", freshTiles)?.focus({ preventScroll: true });
+});
+
+// What was just added, the latest first, and no more than fit there.
 const fresh = $("#fresh"), freshTiles = $("#fresh-tiles");
 export const MOST_FRESH = 80;
 export function front(tile) {
@@ -151,7 +196,6 @@ export function front(tile) {
   const over = [...freshTiles.children].filter((it) => !it.classList.contains("sending")).slice(MOST_FRESH);
   over.forEach((it) => it.remove());
 }
-document.addEventListener("newcomer", ({ detail }) => front(tileOf(detail.html)));
 $("#fresh-clear")?.addEventListener("click", () => {
   for (const it of [...freshTiles.children]) if (!it.classList.contains("sending")) it.remove();
   fresh.hidden = !freshTiles.childElementCount;

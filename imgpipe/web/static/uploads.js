@@ -1,10 +1,10 @@
 // Files on their way: dropped or chosen, straight to S3 by signed form, several at once; large ones in parts that a
 // page which is opened again goes on with.
 import { $, $$, body, post, toast } from "./console.js";
-import { MOST_FRESH, front, selector, tileOf } from "./gallery.js";
+import { MOST_FRESH, front, newcomer, selector, tileOf } from "./gallery.js";
 import { AwsS3, GoldenRetriever, Uppy } from "./vendor/uppy.min.js";
 
-const LARGE = 100 * 1024 * 1024;
+const LARGE = 32 * 1024 * 1024;
 const CALLS = { POST: (it) => (it.uploadId ? "complete" : "create"), GET: () => "list", DELETE: () => "abort", PUT: () => "part" };
 const uppy = new Uppy({ id: "imgpipe", autoProceed: true, allowMultipleUploadBatches: true });
 
@@ -76,7 +76,7 @@ uppy.on("upload-success", (file, { body: told }) => {
   uppy.removeFile(file.id);
   if (tile && key) {
     // The event of a small image may have come already, before S3's answer did.
-    const other = $$(selector(key)).find((it) => it.closest("#fresh"));
+    const other = $$(selector(key)).find((it) => it.closest("#fresh")) ?? newcomer(key);
     if (other) tile.replaceWith(other);
     else {
       tile.classList.replace("sending", "in_flight");

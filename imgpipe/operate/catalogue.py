@@ -1,0 +1,207 @@
+"""The latest images, held in memory: what a search that no index answers is made from, while somebody looks.
+
+A search by name, camera, colour or tag must read every row; that takes seconds where a person types. So what such a
+search chooses by is held here, of `MOST` images at most (some 1,200 bytes each). Nothing is shown from memory: the rows
+of a page are read when it is asked for, so that what is shown is what is so. Older images than are held, and every
+search before the first reading is through, come from the table.
+
+It is told of changes by who hears of them (`note`), and reads all again every `AGAIN_S`, for those nobody heard of.
+Why not an index in the table: DynamoDB has none that finds a part of a name.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from imgpipe.cloud import explain
+from imgpipe.operate import gallery, hues, rows
+from imgpipe.operate.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from imgpipe.operate.project import Project
+    from imgpipe.operate.rows import Row
+
+MOST = 20_000
+AGAIN_S = 600.0
+"""On AWS a reading of 20,000 rows is about 7,500 read units: a fifth of a cent."""
+DEAF_S = 10.0
+"""Who heard nothing for so long may be wrong, and is not asked."""
+SLICE, REST_S = 100, 0.01
+"""After so many rows the reading lets others have the processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was read, the latest upload first, and whether that is all there is."""
+
+    rows: tuple[Row, ...]
+    whole: bool
+
+
+class Catalogue:
+    """May be used by several threads at once."""
+
+    def __init__(
+        self,
+        project: Project,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        most: int = MOST,
+    ) -> None:
+        self._project, self._now, self._sleep, self._most = project, now, sleep, most
+        self._lock = threading.Lock()
+        self._known: dict[str, Row] | None = None
+        self._meanwhile: dict[str, Row] = {}
+        self._order: tuple[Row, ...] | None = None
+        self._whole = self._reading = False
+        self._due = self._heard_at = -math.inf
+
+    def take_turn(self) -> bool:
+        """Return whether it is time to `read`; who is told so must do it."""
+        with self._lock:
+            mine = not self._reading and self._now() >= self._due
+            self._reading = self._reading or mine
+            return mine
+
+    def read(self) -> None:
+        """Read the table's latest rows. Raises CloudError; then it is tried again a while later."""
+        try:
+            found = list(self._latest())
+            with self._lock:
+                self._known = {row["key"]: row for row in found[: self._most]}
+                self._whole, self._order = len(found) <= self._most, None
+                for row in self._meanwhile.values():
+                    self._keep(row)
+        except Exception as error:
+            raise explain(error, "the images") from error
+        finally:
+            with self._lock:
+                self._meanwhile.clear()
+                self._reading, self._due = False, self._now() + AGAIN_S
+
+    def note(self, changed: Iterable[Row]) -> None:
+        """Hear of all rows that changed since the last time, none if none did."""
+        with self._lock:
+            if self._now() - self._heard_at > DEAF_S:
+                self._due = -math.inf
+            self._heard_at = self._now()
+            for row in map(_slim, changed):
+                if self._reading:
+                    self._meanwhile[row["key"]] = row
+                self._keep(row)
+
+    def page(self, search: gallery.Search, cursor: str | None, size: int) -> gallery.Page:
+        """Return what `gallery.page` does."""
+        held = self._held() if search.chooses else None
+        if held is None:
+            return gallery.page(self._project, search, cursor, size)
+        found = self._rows(held, search, cursor, size)
+        return gallery.fill(self._project.graph.prefix, search, found, size, cursor)
+
+    def counts(self) -> dict[str, int] | None:
+        """Return how many images have each status; None while not all are held."""
+        held = self._held()
+        if held is None or not held.whole:
+            return None
+        counted = Counter(row["status"] for row in held.rows)
+        return {status: counted[status] for status in gallery.SHOWN}
+
+    def _latest(self) -> Iterator[Row]:
+        found = rows.by_status(self._project, gallery.SHOWN, limit=self._most + 1)
+        for number, row in enumerate(found, 1):
+            if number % SLICE == 0:
+                self._sleep(REST_S)
+            yield _slim(row)
+
+    def _keep(self, row: Row) -> None:
+        """Take the newer of two."""
+        if self._known is None:
+            return
+        known = self._known.get(row["key"])
+        if known is None or str(known["updated_at"]) <= str(row["updated_at"]):
+            self._known[row["key"]] = row
+            self._order = None
+
+    def _held(self) -> Held | None:
+        with self._lock:
+            if self._known is None or self._now() - self._heard_at > DEAF_S:
+                return None
+            if self._order is None:
+                newest = sorted(self._known.values(), key=itemgetter("uploaded_at"), reverse=True)
+                self._order = tuple(newest[: self._most])
+                self._whole = self._whole and len(newest) <= self._most
+            return Held(self._order, self._whole)
+
+    def _rows(
+        self, held: Held, search: gallery.Search, cursor: str | None, size: int
+    ) -> Iterator[Row]:
+        """Yield the rows that may be shown after `cursor`: those held, as they are now, then the table's."""
+        likely = _likely(self._project.graph.prefix, held.rows, search, cursor)
+        while some := list(islice(likely, size + 1)):
+            yield from self._as_they_are(some, search)
+        if not held.whole and held.rows:
+            yield from gallery.from_table(self._project, search, _end(held, cursor))
+
+    def _as_they_are(self, held: list[Row], search: gallery.Search) -> Iterator[Row]:
+        now = rows.by_keys(self._project, [row["key"] for row in held])
+        with self._lock:
+            for row in held:
+                if row["key"] in now:
+                    self._keep(_slim(now[row["key"]]))
+                elif self._known and self._known.pop(row["key"], None):
+                    self._order = None
+        for row in held:
+            found = now.get(row["key"])
+            if found is None or found["status"] not in search.statuses:
+                continue
+            # One that was uploaded again meanwhile has another place, further up.
+            if found["uploaded_at"] == row["uploaded_at"]:
+                yield found
+
+
+def _likely(
+    prefix: str, held: Iterable[Row], search: gallery.Search, cursor: str | None
+) -> Iterator[Row]:
+    after, shown = gallery.place(cursor)
+    latest = after or (iso(search.until) if search.until else "9")
+    earliest = iso(search.since) if search.since else ""
+    applies = gallery.chooser(prefix, search)
+    return (
+        row
+        for row in held
+        if earliest <= row["uploaded_at"] <= latest
+        and row["status"] in search.statuses
+        and not (row["uploaded_at"] == after and row["key"] in shown)
+        and applies(row)
+    )
+
+
+def _end(held: Held, cursor: str | None) -> str | None:
+    """Return the later of a cursor and the end of what is held."""
+    oldest = held.rows[-1]["uploaded_at"]
+    after, _ = gallery.place(cursor)
+    if after and after < oldest:
+        return cursor
+    return gallery.written(oldest, {it["key"] for it in held.rows if it["uploaded_at"] == oldest})
+
+
+def _slim(row: Row) -> Row:
+    """Return what a search chooses by."""
+    facts = row["facts"]
+    noted = facts.get("exif") or {}
+    kept: dict[str, Any] = {
+        "palette": (facts.get("palette") or [])[: hues.FIRST],
+        "tags": facts.get("tags") or [],
+        "exif": {name: noted[name] for name in ("make", "camera", "lens") if noted.get(name)},
+    }
+    names = ("key", "status", "uploaded_at", "updated_at")
+    return {**{name: row[name] for name in names}, "facts": kept}

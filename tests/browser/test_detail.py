@@ -1,0 +1,77 @@
+"""One image closely."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser import seeding
+from tests.browser.test_desk import upload
+from tests.e2e.pipeline import Pipeline
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+
+
+def test_every_variant_is_shown_at_its_true_size_with_what_it_saves(
+    page: Page, studio: Pipeline
+) -> None:
+    upload(studio, "close.jpg")
+    row = studio.run("metadata", "show", "close.jpg", "--json").json
+    page.goto("/image?key=incoming/close.jpg")
+    page.get_by_role("button", name="True size").click()
+    for name, made in row["outputs"].items():
+        line = page.locator(".variants li", has=page.get_by_text(name, exact=True))
+        line.get_by_role("button").click()
+        picture = page.locator("[data-after]")
+        expect(picture).to_have_js_property("naturalWidth", made["width"])
+        box = picture.bounding_box()
+        assert box is not None
+        assert (round(box["width"]), round(box["height"])) == (made["width"], made["height"])
+        expect(line).to_contain_text(f"{made['width']} \u00d7 {made['height']}")
+        share = 100 * (1 - made["bytes"] / row["size"])
+        expect(line).to_contain_text(f"{int(share)} % saved" if share > 0 else "the original")
+        with page.expect_download() as saved:
+            line.get_by_role("link").click()
+        with Image.open(saved.value.path()) as got:
+            assert got.size == (made["width"], made["height"])
+
+
+def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
+    upload(studio, "slid.jpg")
+    page.goto("/image?key=incoming/slid.jpg")
+    page.get_by_role("button", name="Before and after").click()
+    before = page.locator("[data-before]")
+    expect(before).to_have_js_property("complete", value=True)
+    assert before.evaluate("it => it.naturalWidth") > 0
+    split = page.get_by_label("Before and after: how much")
+    split.fill("250")
+    assert before.evaluate("it => getComputedStyle(it).clipPath") == "inset(0px 75% 0px 0px)"
+    page.get_by_role("button", name="Before and after").click()
+    expect(before).to_be_hidden()
+
+
+def test_a_map_is_there_only_where_the_place_is_kept(page: Page, studio: Pipeline) -> None:
+    upload(studio, "unplaced.jpg")
+    of = seeding.model(studio, "incoming/unplaced.jpg")
+    gps = {"latitude": 43.19, "longitude": -4.83}
+    seeding.put(studio, [seeding.copy(of, "zp/placed.jpg", 0, gps=gps)])
+    hosts: set[str] = set()
+    page.on("request", lambda it: hosts.add(it.url.split("/")[2]))
+    page.goto("/image?key=incoming/unplaced.jpg")
+    expect(page.locator(".facts")).to_be_visible()
+    expect(page.locator(".place")).to_have_count(0)
+    page.goto("/image?key=incoming/zp/placed.jpg")
+    expect(page.get_by_role("img", name="A map with a mark at 43.1900, -4.8300")).to_be_visible()
+    expect(page.locator(".place figcaption")).to_contain_text("43.19000, -4.83000")
+    assert len(hosts) == 1, "the map is ours: nobody else hears where somebody was"
+
+
+def test_the_timeline_tells_the_whole_way(page: Page, studio: Pipeline) -> None:
+    upload(studio, "story.jpg")
+    page.goto("/image?key=incoming/story.jpg")
+    page.get_by_text("Timeline").click()
+    hops = page.locator(".hops li")
+    expect(hops.first).to_be_visible()
+    told = studio.run("why", "story.jpg", "--json").json
+    expect(hops).to_have_count(len(told["hops"]))
