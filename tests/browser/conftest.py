@@ -18,6 +18,8 @@ from tests.e2e.pipeline import Pipeline, without_aws
 
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
+BROKEN = r"Failed to load resource|\[Uppy\]"
+"""What may be said in the console of a page whose requests are broken on purpose."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -88,7 +90,7 @@ def page(browser: Browser, console: str) -> Iterator[Page]:
 @pytest.fixture
 def unlucky_page(browser: Browser, console: str) -> Iterator[Page]:
     """A page whose requests the test breaks: the browser says so in its console, and may."""
-    with opened(browser, console, forgive=r"Failed to load resource") as page:
+    with opened(browser, console, forgive=BROKEN) as page:
         yield page
 
 

@@ -74,4 +74,4 @@ def test_the_timeline_tells_the_whole_way(page: Page, studio: Pipeline) -> None:
     hops = page.locator(".hops li")
     expect(hops.first).to_be_visible()
     told = studio.run("why", "story.jpg", "--json").json
-    expect(hops).to_have_count(len(told["hops"]))
+    expect(hops).to_have_count(len(told["timeline"]))

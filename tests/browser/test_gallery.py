@@ -55,7 +55,7 @@ def test_what_others_upload_appears_by_itself(page: Page, studio: Pipeline, tmp_
     photo.write_bytes(PHOTO.read_bytes())
     studio.run("upload", photo, "--wait")
     page.get_by_role("button", name=re.compile("new image")).click()
-    there = page.locator('#fresh .tile.done[data-key="incoming/from-elsewhere.jpg"]')
+    there = page.locator('#chunks .tile.done[data-key="incoming/from-elsewhere.jpg"]')
     expect(there).to_be_visible()
 
 

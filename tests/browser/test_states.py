@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import opened, served, shifted
+from tests.browser.conftest import BROKEN, opened, served, shifted
 from tests.browser.test_desk import upload
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
@@ -18,7 +18,7 @@ PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 
 
 @pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def lonely(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Pipeline]:
     """A studio of its own, without an image, whose cloud may be stopped."""
     pipeline = Pipeline.copy_to(tmp_path_factory.mktemp("lonely"))
     try:
@@ -31,7 +31,7 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 def test_from_nothing_to_an_image_to_a_cloud_that_is_gone(
     browser: Browser, lonely: Pipeline
 ) -> None:
-    with served(lonely) as link, opened(browser, link, forgive="Failed to load resource") as page:
+    with served(lonely) as link, opened(browser, link, forgive=BROKEN) as page:
         page.goto("/")
         expect(page.get_by_role("heading", name="Drop photographs here")).to_be_visible()
         expect(page.get_by_role("button", name="Choose files")).to_be_visible()
@@ -64,13 +64,13 @@ def test_places_are_held_until_the_images_are_there_and_nothing_moves(
 ) -> None:
     upload(studio, "placed.jpg")
     held: list[Route] = []
-    page.route("**/tiles*", held.append)
+    page.route("**/tiles*", lambda route: held.append(route))  # noqa: PLW0108 - it is looked into
     page.goto("/")
     expect(page.locator(".tile.skeleton").first).to_be_visible()
     expect(page.locator("#chunks")).to_have_attribute("aria-busy", "true")
-    page.unroute("**/tiles*", held.append)
     for route in held:
         route.continue_()
+    page.unroute("**/tiles*")
     expect(page.locator("#chunks .tile.done img.picture.there").first).to_be_visible()
     expect(page.locator('[data-count="done"]')).to_have_text(re.compile(r"\d"))
     upload(studio, "meanwhile.jpg")

@@ -72,6 +72,9 @@ $("#theme").addEventListener("click", () => {
   try { localStorage.setItem("imgpipe-theme", root.dataset.theme); } catch { /* for this page then */ }
 });
 
+// Not by its address: going back from an image would lead to the top of the page, and not to the image's tile.
+$(".skip").addEventListener("click", (event) => { event.preventDefault(); $("#main").focus(); });
+
 addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.target.closest("input, textarea, dialog[open]")) return;
   const field = $("#q");

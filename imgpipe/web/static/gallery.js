@@ -103,6 +103,7 @@ function begin(section) {
   chunks.replaceChildren(section);
   chunks.setAttribute("aria-busy", "false");
   watch.observe(section);
+  for (const key of [...waiting.keys()]) if ($(selector(key), section)) newcomer(key);
 }
 if (chunks) reload();
 $("#broken [data-again]")?.addEventListener("click", () => reload());
@@ -176,13 +177,13 @@ document.addEventListener("newcomer", ({ detail: { key, html } }) => {
   if (waiting.size > MOST_FRESH) waiting.delete(waiting.keys().next().value);
   announce();
 });
-pill?.addEventListener("click", () => {
-  for (const html of waiting.values()) front(tileOf(html));
+pill?.addEventListener("click", async () => {
   waiting.clear();
   waits = 0;
   announce();
+  await reload();
   scrollTo({ top: 0 });
-  $("a", freshTiles)?.focus({ preventScroll: true });
+  $("a", chunks)?.focus({ preventScroll: true });
 });
 
 // What was just added, the latest first, and no more than fit there.
@@ -211,11 +212,14 @@ document.addEventListener("gone", ({ detail }) => {
 });
 
 // One image closely. The address stays a link to it; Back closes it.
-let opener;
+let opener, wanted = 0;
 async function open(url, remember = true) {
+  const mine = (wanted += 1);
   const answer = await fetch(url, { headers: OWN }).catch(() => null);
+  const html = await answer?.text();
+  if (mine !== wanted) return; // another was opened meanwhile, or all closed
   if (!answer) { toast("The console doesn't answer."); return; }
-  sheet.innerHTML = await answer.text();
+  sheet.innerHTML = html;
   htmx.process(sheet);
   if (!sheet.open) sheet.showModal?.();
   if (remember) history.pushState({ sheet: url }, "", url);
@@ -223,6 +227,7 @@ async function open(url, remember = true) {
   $("#sheet-title", sheet)?.focus();
 }
 function close(back = true) {
+  wanted += 1;
   if (!sheet.open) return;
   sheet.close();
   sheet.replaceChildren();

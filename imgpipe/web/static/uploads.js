@@ -39,7 +39,8 @@ function tileFor(file) {
   $("progress", tile).ariaLabel = `Uploading ${name}`;
   if (/^image\/(jpeg|png|webp|gif|avif)$/.test(file.type ?? "") && file.size < 20e6 && file.data instanceof Blob) {
     const preview = Object.assign(document.createElement("img"), { className: "preview", alt: "", src: URL.createObjectURL(file.data), decoding: "async" });
-    preview.onload = preview.onerror = () => URL.revokeObjectURL(preview.src);
+    preview.onload = () => URL.revokeObjectURL(preview.src);
+    preview.onerror = () => preview.remove();
     $(".frame", tile).prepend(preview);
   }
   say(tile, "Waiting", CANCEL, `Cancel ${name}`);
@@ -98,7 +99,7 @@ uppy.on("upload-error", (file, error) => {
   } else toast(`${file?.name}: ${reason(file, error)}`);
   total();
 });
-const reason = (file, error) => (error?.isNetworkError ? "S3 could not be reached" : error?.message || "It was not taken");
+const reason = (file, error) => (/network/i.test(error?.message) ? "S3 could not be reached" : error?.message || "It was not taken");
 uppy.on("file-removed", (file) => {
   const tile = tiles.get(file.id);
   if (tile) { tiles.delete(file.id); tile.remove(); sum.all -= 1; }
@@ -113,7 +114,7 @@ function total() {
     drawn = 0;
     const files = uppy.getFiles();
     const failed = files.filter((it) => it.error).length, left = files.length - failed;
-    const done = $$("#fresh-tiles .done").length, bad = $$("#fresh-tiles .rejected, #fresh-tiles .tile.failed").length;
+    const done = $$("#fresh-tiles .done").length, bad = $$("#fresh-tiles .rejected, #fresh-tiles .tile.failed:not(.sending)").length;
     const parts = [left && `${left.toLocaleString()} of ${sum.all.toLocaleString()} to upload`, failed && `${failed} not sent`, !left && done && `${done} done`, !left && bad && `${bad} not made`];
     $("#fresh-sum").textContent = parts.filter(Boolean).join(" · ");
     const bar = $("#fresh-bar");
