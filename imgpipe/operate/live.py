@@ -43,6 +43,7 @@ class Live:
         self._told: dict[str, str] = {}
         self._awaited: dict[str, float] = {}
         self._begun = tell_latest
+        self._looked = False
 
     @property
     def busy(self) -> bool:
@@ -79,12 +80,13 @@ class Live:
         """Read on until there is nothing new in `LATEST` of them."""
         found: list[Row] = []
         old = 0
-        most = MOST_LATEST if self._begun else LATEST
+        most = MOST_LATEST if self._looked else LATEST
         for row in rows.by_status(self._project, SHOWN, limit=most, page_size=LATEST // 2):
             found.append(row)
             old = 0 if self._is_news(row) else old + 1
             if old == LATEST:
                 break
+        self._looked = True
         return found
 
     def _silent(self, found: dict[str, Row]) -> dict[str, Row]:

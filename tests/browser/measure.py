@@ -33,9 +33,9 @@ UNTIL = """async ([act, there]) => {
 }"""
 TYPE = """
 const q = document.querySelector("#q"); globalThis.turn = (globalThis.turn ?? 0) + 1;
-q.value = "many/00" + (100 + turn); q.dispatchEvent(new InputEvent("input", { bubbles: true }));"""
+q.value = "many/000" + (100 + turn); q.dispatchEvent(new InputEvent("input", { bubbles: true }));"""
 TYPED = """document.querySelectorAll("#chunks .tile").length > 0 &&
-[...document.querySelectorAll("#chunks .tile")].every((it) => it.dataset.key.includes("many/00" + (100 + turn)))"""
+[...document.querySelectorAll("#chunks .tile")].every((it) => it.dataset.key.includes("many/000" + (100 + turn)))"""
 OPEN = """globalThis.at = (globalThis.at ?? 0) + 1;
 document.querySelectorAll("#chunks .tile a")[at].click()"""
 OPENED = """document.querySelector("#sheet").open && document.querySelector("#sheet .detail").dataset.key ===
