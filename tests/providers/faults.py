@@ -136,6 +136,14 @@ def undecoded_keys_in_rows(shop: Shop) -> None:
     shop.client("dynamodb").put_item(TableName="shop-images", Item=item)
 
 
+def denied(shop: Shop) -> None:
+    shop.say(
+        "preview",
+        "An error occurred (AccessDenied) when calling the GetObject operation: User: arn:aws:sts::1:x is not "
+        'authorized to perform: s3:GetObject on resource: "arn:aws:s3:::elsewhere/a.jpg" because no policy allows it',
+    )
+
+
 def unfit_pictures(shop: Shop) -> None:
     shop.say("preview", "OSError: cannot write mode I;16 as JPEG")
 
@@ -324,6 +332,7 @@ FAULTS: dict[str, tuple[Callable[[Shop], None], ...]] = {
     "out-of-memory": (out_of_memory, out_of_memory_as_reported),
     "swallowed-errors": (swallowed_errors,),
     "undecoded-keys": (undecoded_keys, undecoded_keys_in_rows),
+    "denied": (denied,),
     "unfit-pictures": (unfit_pictures,),
     "orientation": (orientation,),
     "cmyk": (cmyk,),

@@ -246,6 +246,24 @@ def test_a_log_is_read_by_what_its_lines_say() -> None:
     assert (told.calls, told.max_used_mb, told.max_ms) == (1, 77, 12.5)
 
 
+def test_what_was_refused_is_told_until_the_role_may_do_it() -> None:
+    said = (
+        '{"message": "... is not authorized to perform: s3:GetObject on resource: '
+        '\\"arn:aws:s3:::b/in/a.jpg\\" with an explicit deny"}'
+    )
+    told = logs.told([said], [], group="g")
+    assert told.refused == (("s3:GetObject", "arn:aws:s3:::b/in/a.jpg"),)
+    short = (
+        "not authorized to perform: s3:GetObject with an explicit deny in an identity-based policy"
+    )
+    assert logs.told([short], [], group="g").refused == (("s3:GetObject", ""),)
+    allow = {"Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}}
+    deny = {"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::b/in/*"}}
+    assert policy.always([allow], "s3:GetObject")
+    assert not policy.always([allow, deny], "s3:GetObject")
+    assert not policy.always([allow], "s3:PutObject")
+
+
 def test_time_nearly_over_and_memory_nearly_full_are_risks() -> None:
     log = Log(group="g", max_ms=2900, max_used_mb=120)
     scene = replace(EMPTY, functions={FUNCTION: Function(arn=FUNCTION, log=log)})

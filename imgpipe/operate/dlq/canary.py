@@ -71,11 +71,11 @@ def lead(
     ahead = {letter.id for _, letter in pairs}
     follow, left = [], []
     for letter, way in ways:
-        why = "" if isinstance(way, NoWay) else trouble[fingerprint(letter)]
+        group = fingerprint(letter)
         if letter.id in ahead:
             continue
-        if why:
-            words = f"the canary of its group did not end well: {why}"
+        if not isinstance(way, NoWay) and trouble[group]:  # why, was told once: a thousand may stay
+            words = f"the canary of its group {group} did not end well"
             left.append(Outcome(letter, "left", "", words))
         else:
             follow.append((letter, way))

@@ -31,6 +31,7 @@ FAULTS = " ".join(
         "[ERROR]",
         "Traceback",
         "cannot write mode",
+        "not authorized to perform",
     )
 )
 REPORTS = '"REPORT RequestId"'
@@ -46,6 +47,9 @@ _THROTTLED = re.compile(
 )
 _RAISED = re.compile(r"\[ERROR\]|Traceback \(most recent call last\)")
 _UNFIT = re.compile(r"cannot write mode (?:I;16|I|RGBA|LA|P|CMYK)\b")
+_REFUSED = re.compile(
+    r"not authorized to perform: ([\w-]+:\w+)(?: on resource: [\\\"']*(arn:[^\s\\\"']+))?"
+)
 _NO_KEY = re.compile(r"NoSuchKey")
 _ENCODED = re.compile(r"[^\s\"'()<>{}\[\],]*(?:%[0-9A-Fa-f]{2}|\+)[^\s\"'()<>{}\[\],]*")
 
@@ -90,6 +94,9 @@ def told(faults: Sequence[str], reports: Iterable[str], **known: Any) -> Log:
         throttled=_like(_THROTTLED, faults),
         raised=_like(_RAISED, faults),
         unfit=_like(_UNFIT, faults),
+        refused=tuple(
+            dict.fromkeys(it.groups(default="") for it in map(_REFUSED.search, faults) if it)
+        ),
         undecoded=tuple(_encoded_keys(line for line in faults if _NO_KEY.search(line))),
         calls=len(measured),
         max_used_mb=max((int(used) for _, _, used in measured), default=0),

@@ -117,6 +117,13 @@ PAGES: Mapping[str, Page] = {
         "imgpipe up, with `memory: …` for the step",
         "aws lambda update-function-configuration --function-name FUNCTION --memory-size MB",
     ),
+    "denied": Page(
+        "A function's log says that it was not authorized to do something, and its role still may not: a "
+        "statement is missing, or another policy on the role denies it. What was mended since is silent.",
+        "imgpipe logs STEP --errors",
+        "aws iam list-role-policies --role-name ROLE, delete-role-policy what isn't `imgpipe`; imgpipe up",
+        "aws iam list-role-policies --role-name ROLE, and allow what is refused",
+    ),
     "swallowed-errors": Page(
         "The log has errors or tracebacks, and Lambda counted none: the code catches everything, and the "
         "queue or SNS thinks all is well. A function that reports partial failures is believed.",

@@ -57,6 +57,20 @@ def may(policies: Iterable[Document], action: str, resource: str) -> bool:
     )
 
 
+def always(policies: Iterable[Document], action: str) -> bool:
+    """Say whether a role may do something to one thing at least, and nothing denies it: where no one says to what."""
+    speaking = [
+        one
+        for policy in policies
+        for one in statements(policy)
+        if _in(one, "Action", action.lower())
+    ]
+    context = {"aws:securetransport": "true"}
+    return any(one["Effect"] == "Allow" for one in speaking) and not any(
+        one["Effect"] == "Deny" and _met(one, context, unknown=False) for one in speaking
+    )
+
+
 def is_open(policy: Document) -> bool:
     """Whether everybody is let in: a statement for any principal, without a condition."""
     return any(

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     Check("concurrency", "mappings don't call more than may run", queues.concurrency),
     Check("timeout", "functions end in their time", functions.timeout),
     Check("out-of-memory", "functions have memory enough", functions.memory),
+    Check("denied", "functions may do what they try", functions.denied),
     Check("swallowed-errors", "errors are told", functions.swallowed),
     Check("undecoded-keys", "keys are decoded", functions.undecoded),
     Check("unfit-pictures", "every kind of picture can be saved", functions.unfit),

@@ -145,6 +145,9 @@ class Log:
     throttled: tuple[str, ...] = ()
     raised: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()  # pictures that the code can't save: 16 bits, transparency
+    refused: tuple[
+        tuple[str, str], ...
+    ] = ()  # an action, and the ARN that it was refused on, if said
     undecoded: tuple[
         str, ...
     ] = ()  # keys asked for as S3 writes them in events, which exist decoded

@@ -9,7 +9,7 @@ from imgpipe.deploy.providers.site import last
 from imgpipe.operate.doctor import policy
 from imgpipe.operate.doctor.checks.queues import REPORTS
 from imgpipe.operate.doctor.findings import Fault, Severity
-from imgpipe.operate.doctor.policy import may
+from imgpipe.operate.doctor.policy import always, may
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,32 @@ def memory(scene: Scene) -> Iterator[Fault]:
                 why="a larger picture gets it killed, with all the batch that it holds",
                 command=command,
             )
+
+
+def denied(scene: Scene) -> Iterator[Fault]:
+    """A function that was refused what its role still may not do: what was mended since is not told."""
+    for function in _there(scene):
+        policies = function.role_policies
+        still = [
+            (action, arn)
+            for action, arn in function.log.refused
+            if policies is None
+            or not (may(policies, action, arn) if arn else always(policies, action))
+        ]
+        if not still:
+            continue
+        role = last(function.configuration.get("Role", ""))
+        more = f", and {len(still) - 1} more" if len(still) > 1 else ""
+        yield Fault(
+            severity=Severity.BROKEN,
+            what=f"function {function.name} is refused {' on '.join(filter(None, still[0]))}{more}",
+            why=f"a policy of role {role} doesn't allow it, or denies it",
+            command=scene.mend(
+                function.name,
+                f"aws iam list-role-policies --role-name {role}, delete-role-policy what isn't `imgpipe`; imgpipe up",
+                f"aws iam list-role-policies --role-name {role}",
+            ),
+        )
 
 
 def runtime(scene: Scene) -> Iterator[Fault]:
