@@ -53,15 +53,24 @@ class Action:
 def plan(desired: Mapping[Key, Resource], observed: Mapping[Key, Resource]) -> list[Action]:
     """List what turns `observed` into `desired`: builds in the order of their references, then deletions.
 
-    What is right already is listed too, as KEEP. Data that is no longer declared is kept, and says so.
+    Mappings that go from a function that changes go before all: Lambda would hold the function to their queue's
+    visibility. What is right already is listed too, as KEEP. Data that is no longer declared is kept, and says so.
     """
     builds = [_build(resource, observed.get(resource.key)) for resource in _in_order(desired)]
     changed = {action.key for action in builds if action.changes}
-    ordered = [_with_order(action, changed, desired, observed) for action in builds]
     strays = {key: resource for key, resource in observed.items() if key not in desired}
     kept = [_kept(resource) for key, resource in strays.items() if key.kind in DATA_KINDS]
     doomed = {key: resource for key, resource in strays.items() if key.kind not in DATA_KINDS}
-    return [*_sorted(ordered), *kept, *_deletions(doomed, "no longer declared", after=changed)]
+    early = {key: it for key, it in doomed.items() if _holds_a_function(it, changed)}
+    rest = {key: it for key, it in doomed.items() if key not in early}
+    begun = {*changed, *early}
+    ordered = [_with_order(action, begun, desired, observed) for action in builds]
+    unmapped = _deletions(early, "no longer declared")
+    return [*unmapped, *_sorted(ordered), *kept, *_deletions(rest, "no longer declared", begun)]
+
+
+def _holds_a_function(resource: Resource, changed: Collection[Key]) -> bool:
+    return isinstance(resource, QueueMapping) and Key("function", resource.function) in changed
 
 
 def plan_down(observed: Mapping[Key, Resource], kept: Mapping[Key, str]) -> list[Action]:
@@ -119,23 +128,26 @@ def _before_it(
 ) -> Iterator[Key]:
     """Yield what goes first because Lambda refuses a queue whose visibility is shorter than its function's timeout.
 
-    The queue's visibility is raised before the timeout, and lowered after it.
+    The queue's visibility is raised before the timeout, and lowered after it; a mapping that goes, goes first.
     """
     match action.resource:
         case Function() as function:
-            for queue in _queues_of(function, observed):
-                if not _is_lowered(queue, desired, observed):
-                    yield queue
+            for held in _mappings_of(function, observed):
+                fed_by = Key("queue", held.queue)
+                if held.key not in desired:
+                    yield held.key
+                elif not _is_lowered(fed_by, desired, observed):
+                    yield fed_by
         case Queue() as queue if _is_lowered(queue.key, desired, observed):
             for mapping in observed.values():
                 if isinstance(mapping, QueueMapping) and mapping.queue == queue.name:
                     yield Key("function", mapping.function)
 
 
-def _queues_of(function: Function, observed: Mapping[Key, Resource]) -> Iterator[Key]:
+def _mappings_of(function: Function, observed: Mapping[Key, Resource]) -> Iterator[QueueMapping]:
     for mapping in observed.values():
         if isinstance(mapping, QueueMapping) and mapping.function == function.name:
-            yield Key("queue", mapping.queue)
+            yield mapping
 
 
 def _is_lowered(
@@ -169,7 +181,7 @@ def _sorted(actions: list[Action]) -> list[Action]:
     def visit(action: Action) -> None:
         if action.key not in done:
             done.add(action.key)
-            for key in sorted(action.after):
+            for key in sorted(action.after & by_key.keys()):
                 visit(by_key[key])
             result.append(action)
 
