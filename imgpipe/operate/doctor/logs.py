@@ -94,9 +94,7 @@ def told(faults: Sequence[str], reports: Iterable[str], **known: Any) -> Log:
         throttled=_like(_THROTTLED, faults),
         raised=_like(_RAISED, faults),
         unfit=_like(_UNFIT, faults),
-        refused=tuple(
-            dict.fromkeys(it.groups(default="") for it in map(_REFUSED.search, faults) if it)
-        ),
+        refused=tuple(dict.fromkeys(_refusals(faults))),
         undecoded=tuple(_encoded_keys(line for line in faults if _NO_KEY.search(line))),
         calls=len(measured),
         max_used_mb=max((int(used) for _, _, used in measured), default=0),
@@ -106,6 +104,11 @@ def told(faults: Sequence[str], reports: Iterable[str], **known: Any) -> Log:
 
 def _like(pattern: re.Pattern[str], lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if pattern.search(line))[-EXAMPLES:]
+
+
+def _refusals(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for found in filter(None, map(_REFUSED.search, lines)):
+        yield found[1], found[2] or ""
 
 
 def _encoded_keys(lines: Iterable[str]) -> Iterator[str]:
