@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
 
 from imgpipe.operate import ops
 from imgpipe.operate.audit import walk
-from imgpipe.operate.dlq import find
+from imgpipe.operate.dlq import find, queues, rescue
 from imgpipe.operate.project import Project
-from tests.studio import create_buckets, create_queues, create_table, studio
+from imgpipe.operate.times import iso
+from tests.studio import (
+    create_buckets,
+    create_queues,
+    create_table,
+    put_row,
+    result,
+    s3_event,
+    studio,
+)
 
 KEYS = 2 * walk.BATCH + 10
 """Three batches."""
@@ -78,3 +88,37 @@ def test_an_output_is_no_orphan_while_results_wait(project: Project, queue: str)
     project.cloud.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
     tally = walk.begin(project, "", resume=False)
     assert "orphan" not in {finding.kind for finding in walk.walk(project, tally, timedelta(0))}
+
+
+def test_an_archived_letter_still_holds_its_image(clients: object) -> None:
+    """Healing would send again what somebody put aside: it would only fail again."""
+    project = studio()
+    create_buckets(project)
+    create_queues(project)
+    create_table(project)
+    s3, graph = project.cloud.client("s3"), project.graph
+    version = s3.put_object(Bucket=graph.uploads_bucket, Key="incoming/a.jpg", Body=b"x")[
+        "VersionId"
+    ]
+    error = {"class": "Rejected", "reason": "truncated_image"}
+    now = iso(datetime.now(UTC) - timedelta(seconds=1))
+    said = {"status": "rejected", "version_id": version, "error": error, "outputs": {}, "at": now}
+    put_row(project, result("incoming/a.jpg", **said))
+    project.cloud.client("sqs").send_message(
+        QueueUrl=graph.place.queue_url(graph.rejected_queue),
+        MessageBody=json.dumps(s3_event("incoming/a.jpg", version)),
+    )
+
+    def kinds() -> list[str]:
+        tally = walk.begin(project, "", resume=False)
+        return [finding.kind for finding in walk.walk(project, tally, timedelta(0))]
+
+    assert kinds() == []
+    homes = queues.homes(graph)
+    assert [it.status for it in rescue.archive(project, homes, find.letters(project, homes))] == [
+        "moved"
+    ]
+    assert kinds() == []
+    [kept] = rescue.archived(project)
+    ops.remove(project, f"{rescue.FOLDER}{kept.id}.json")
+    assert kinds() == ["letterless"]

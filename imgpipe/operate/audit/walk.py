@@ -23,7 +23,7 @@ from imgpipe.operate import branches, images, ops, parallel, rows
 from imgpipe.operate.audit import claims, outputs, remedy
 from imgpipe.operate.audit import law as laws
 from imgpipe.operate.audit.law import Finding, Law, Upload
-from imgpipe.operate.dlq import find, queues
+from imgpipe.operate.dlq import find, queues, rescue
 from imgpipe.operate.dlq.letters import Letter, decode
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.operate.why.ask import list_versions, version_of
@@ -184,10 +184,13 @@ def _busy(project: Project) -> frozenset[str]:
 
 
 def _letters(project: Project) -> dict[str, list[Letter]]:
-    """Map keys to the dead letters about them, whose bodies aren't kept."""
-    sqs = project.cloud.client("sqs")
+    """Map keys to the dead letters about them, also those that were archived."""
+    sqs, homes = project.cloud.client("sqs"), queues.homes(project.graph)
     found: dict[str, list[Letter]] = {}
-    for home in queues.homes(project.graph):
+    for letter in rescue.letters(project, homes):
+        if letter.key:
+            found.setdefault(letter.key, []).append(letter)
+    for home in homes:
         receipts: dict[str, str] = {}
         expected = find.waiting(sqs, home.url)
         if not expected:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import explain
 from imgpipe.operate import ops
 from imgpipe.operate.dlq import mover
+from imgpipe.operate.dlq.letters import decode
 from imgpipe.operate.dlq.mover import Outcome
-from imgpipe.operate.times import iso
+from imgpipe.operate.times import from_iso, iso, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +82,21 @@ def archived(project: Project) -> Iterator[Rescued]:
         note = ops.read(project, name)
         if note:
             yield _rescued(note)
+
+
+def letters(project: Project, homes: Sequence[Home]) -> Iterator[Letter]:
+    """Yield the archived letters as they were in their queues, those of `homes`."""
+    known = {home.name: home for home in homes}
+    for kept in archived(project):
+        seen = from_iso(kept.first_seen)
+        if kept.queue in known and seen:
+            message = {
+                "MessageId": kept.id,
+                "Body": kept.body,
+                "Attributes": {"SentTimestamp": str(to_ms(seen))},
+                "MessageAttributes": _attributes(kept.attributes),
+            }
+            yield decode(known[kept.queue], message)
 
 
 def put_back(project: Project, letter: Rescued, homes: Sequence[Home]) -> str:
