@@ -37,6 +37,8 @@ class Uploads:
             key = presign.key_of(self._console.project, key)
             self._console.hub.expect(key)
         number = asked.get("partNumber")
+        if number is not None and not str(number).isdecimal():
+            raise HTTPException(400, "There is no such part.")
         url = presign.link(
             self._console.project,
             call,

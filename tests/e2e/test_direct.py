@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -130,6 +132,90 @@ def test_s3_holds_the_sender_to_what_was_signed(pipeline: Pipeline, leave: dict[
     assert keys(pipeline) == before
     assert post(leave, photo)[0] == 201
     assert keys(pipeline) - before == {leave["key"]}
+
+
+def policy_of(leave: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.b64decode(leave["fields"]["policy"]))
+    return found
+
+
+def rewritten(policy: dict[str, Any]) -> str:
+    return base64.b64encode(json.dumps(policy).encode()).decode()
+
+
+def another_leave(pipeline: Pipeline) -> dict[str, Any]:
+    entry = example().partition("jq -r")[0]
+    found: dict[str, Any] = json.loads(shell(pipeline, f'{entry}printf "%s" "$form"').stdout)
+    return found
+
+
+@pytest.mark.skipif(not shutil.which("jq") or not shutil.which("curl"), reason="needs curl and jq")
+def test_a_signed_policy_can_not_be_widened_nor_lent(
+    pipeline: Pipeline, leave: dict[str, Any]
+) -> None:
+    """More bytes, a later end, another key, no conditions at all: each is another policy than the signed one."""
+    before, photo, signed = keys(pipeline), PHOTO.read_bytes(), policy_of(leave)
+    wider = [
+        [name, low, 10**9] if name == "content-length-range" else [name, low, most]
+        for name, low, most in (each for each in signed["conditions"] if isinstance(each, list))
+    ]
+    dicts = [each for each in signed["conditions"] if isinstance(each, dict)]
+    changed = [
+        {**signed, "conditions": [*dicts, *wider]},
+        {**signed, "expiration": "2099-01-01T00:00:00Z"},
+        {**signed, "conditions": [["starts-with", "$key", ""]]},
+        {**signed, "conditions": []},
+    ]
+    for policy in changed:
+        assert policy != signed
+        assert post(leave, photo, policy=rewritten(policy))[0] == 403
+    other = another_leave(pipeline)
+    lent = {name: other["fields"][name] for name in ("policy", "x-amz-signature")}
+    assert post(leave, photo, **lent)[0] == 403  # another's policy names another key
+    assert post(leave, photo, policy=lent["policy"])[0] == 403
+    assert post(leave, photo, **{"x-amz-signature": lent["x-amz-signature"]})[0] == 403
+    assert post(leave, photo, **{"x-amz-date": "20990101T000000Z"})[0] in {400, 403}
+    for missing in ("policy", "x-amz-signature", "x-amz-credential"):
+        fields = {name: it for name, it in leave["fields"].items() if name != missing}
+        assert 400 <= post({**leave, "fields": fields}, photo)[0] < 404
+    assert keys(pipeline) == before
+
+
+@pytest.mark.skipif(not shutil.which("jq") or not shutil.which("curl"), reason="needs curl and jq")
+def test_a_form_opens_nothing_but_its_own_upload(pipeline: Pipeline, leave: dict[str, Any]) -> None:
+    """It can't be turned into a link to read, to list or to delete."""
+    query = "&".join(
+        f"{name.title() if name.startswith('x-') else name}={quote(str(value), safe='')}"
+        for name, value in leave["fields"].items()
+    )
+    for method, path in (("GET", ""), ("GET", f"/{leave['key']}"), ("DELETE", f"/{leave['key']}")):
+        assert fetch(f"{leave['url'].rstrip('/')}{path}?{query}", method)[0] in {400, 403}
+    put = f"{leave['url'].rstrip('/')}/{leave['key']}?{query}"
+    assert fetch(put, "PUT", PHOTO.read_bytes())[0] in {400, 403}
+
+
+def test_a_link_to_a_picture_opens_that_picture_until_it_ends(pipeline: Pipeline) -> None:
+    """As in a notice: signed for one key, one method and a time."""
+    bucket = pipeline.run("outputs", "variants_bucket", "--raw").out.strip()
+    s3 = pipeline.client("s3")
+    for key in ("thumb/mine.jpg", "thumb/others.jpg"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"bytes")
+
+    def link(life_s: int) -> str:
+        named = {"Bucket": bucket, "Key": "thumb/mine.jpg"}
+        return str(s3.generate_presigned_url("get_object", named, ExpiresIn=life_s))
+
+    good = link(60)
+    assert fetch(good) == (200, b"bytes")
+    assert fetch(good.replace("mine", "others"))[0] == 403
+    for method in ("PUT", "DELETE"):
+        assert fetch(good, method, b"x")[0] == 403
+    longer = re.sub(r"(X-Amz-Expires|Expires)=\d+", r"\g<1>=9999999999", good)
+    assert longer != good
+    assert fetch(longer)[0] in {400, 403}
+    assert fetch(re.sub(r"Signature=[^&]+", "Signature=" + "0" * 64, good))[0] == 403
+    ending = link(1)
+    pipeline.wait_for("end of the link", lambda: fetch(ending)[0] == 403, deadline_s=20)
 
 
 @pytest.mark.capability("S4-21")
