@@ -1,7 +1,8 @@
 """The mail that the embedded cloud would have sent: files in a folder, the oldest first.
 
-Each is `<time in ns>-<confirm|notice>.eml`, as `corrections.sns_email` writes them. Numbers count
-from 1 in that order, so that a number stays what it is while mail arrives.
+Each is `<time in ns>-<kind>.eml`, as `corrections.sns_email` writes them: `confirm` and `notice`, and
+beside the mail text messages (`sms`) and what devices would show (`push`). Numbers count from 1 in
+that order, so that a number stays what it is while mail arrives.
 """
 
 from __future__ import annotations

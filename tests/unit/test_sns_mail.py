@@ -77,3 +77,19 @@ def test_mail_that_cannot_be_written_leaves_nothing_half(
     monkeypatch.setenv("IMGPIPE_MAIL_DIR", str(file / "mail"))
     with pytest.raises(JournalError, match="mail"):
         sns_email.ask_to_confirm(SUBSCRIPTION)
+
+
+def test_a_text_message_is_kept_as_it_would_arrive(mailbox: Path) -> None:
+    sns_email.text("+447700900000", "Ready: a.jpg (3 MB): 2 pictures made")
+    mail = only_mail(mailbox)
+    assert (mail["To"], mail["Subject"]) == ("+447700900000", mail.get_content().strip())
+    assert next(mailbox.glob("*.eml")).stem.endswith("-sms")
+
+
+def test_a_push_is_kept_with_the_device_that_it_is_for(mailbox: Path) -> None:
+    endpoint = "arn:aws:sns:eu-west-1:000000000000:endpoint/APNS/studio/1234"
+    assert sns_email.platform(endpoint) == "APNS"
+    sns_email.push(endpoint, '{"aps": {"alert": "Ready"}}')
+    mail = only_mail(mailbox)
+    assert "APNS/studio/1234" in mail["To"]
+    assert mail.get_content().strip() == '{"aps": {"alert": "Ready"}}'

@@ -156,6 +156,18 @@ def _to_phone(publication: Publication, subscription: Any) -> None:
             "Subject": publication.subject or None,
         }
     )
+    sns_email.text(subscription["endpoint"], publication.message)
+
+
+def _to_device(publication: Publication, subscription: Any) -> None:
+    sns_email.push(subscription["endpoint"], publication.message)
+
+
+def _words(subscription: Any) -> str:
+    """Return which of a message's forms is for a subscription: its protocol's, or its device's platform's."""
+    if subscription["protocol"] != "application":
+        return str(subscription["protocol"])
+    return sns_email.platform(subscription["endpoint"])
 
 
 _DELIVER: dict[str, Callable[[Publication, Any], None]] = {
@@ -166,6 +178,7 @@ _DELIVER: dict[str, Callable[[Publication, Any], None]] = {
     "http": _to_web_hook,
     "https": _to_web_hook,
     "sms": _to_phone,
+    "application": _to_device,
 }
 
 
@@ -217,7 +230,7 @@ def fan_out(
     with request_scope(spec.account_id, spec.region):
         for subscription in list(topic["subscriptions"]):
             text = sns._resolve_message_for_protocol(
-                message, message_structure, subscription["protocol"]
+                message, message_structure, _words(subscription)
             )
             if not subscription.get("confirmed") or not sns._matches_filter_policy(
                 subscription, attributes, text

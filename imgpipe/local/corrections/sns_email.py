@@ -1,8 +1,9 @@
 """E-mail subscriptions: pending until someone follows the link, and mail that lands in a folder.
 
-Every mail is one RFC 5322 file, `<project>/.imgpipe/mail/<time in ns>-<confirm|notice>.eml`, written under another
+Every mail is one RFC 5322 file, `<project>/.imgpipe/mail/<time in ns>-<kind>.eml`, written under another
 name and renamed, so that a reader never meets half a mail. The link in a confirmation is a plain GET on the endpoint,
-which needs no signature, as on AWS. Sending real mail is left out.
+which needs no signature, as on AWS. Text messages and what a device would show are kept beside the mail, as if they
+were some. Sending any of them for real is left out.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ PROTOCOLS = frozenset({"email", "email-json"})
 TOKEN_LIFE_S = 2 * 24 * 3600
 AWS_SENDER = "AWS Notifications"
 SENDER = "no-reply@sns.amazonaws.com"
+PUSHED = "push@sns.amazonaws.com"
+SUBJECT_LENGTH = 100
 
-Tag = Literal["confirm", "notice"]
+Tag = Literal["confirm", "notice", "sms", "push"]
 
 
 def mailbox() -> Path:
@@ -78,6 +81,26 @@ def ask_to_confirm(subscription: dict[str, Any]) -> None:
         f"To confirm this subscription, visit the link below (if this was in error no action is necessary):\n{url}\n\n"
         "Please do not reply directly to this email.\n",
     )
+
+
+def text(number: str, message: str) -> None:
+    """Keep a text message as it would arrive."""
+    write_mail("sms", f"{number}", _first_line(message), message)
+
+
+def platform(endpoint: str) -> str:
+    """Return the push service of a device: `GCM` of `arn:aws:sns:…:endpoint/GCM/app/device`."""
+    return endpoint.partition(":endpoint/")[2].partition("/")[0]
+
+
+def push(endpoint: str, payload: str) -> None:
+    """Keep what a device's push service would be handed."""
+    device = endpoint.partition(":endpoint/")[2]
+    write_mail("push", formataddr((device, PUSHED)), _first_line(payload), payload)
+
+
+def _first_line(words: str) -> str:
+    return words.partition("\n")[0][:SUBJECT_LENGTH]
 
 
 def notify(subscription: dict[str, Any], topic: dict[str, Any], subject: str, text: str) -> None:
