@@ -71,6 +71,18 @@ class Place:
     def bucket_arn(self, name: str) -> str:
         return f"arn:{self.partition}:s3:::{name}"
 
+    def target_arn(self, target: Key) -> str:
+        """Return the ARN of what an event may go to: a topic, queue or function."""
+        match target.kind:
+            case "topic":
+                return self.topic_arn(target.name)
+            case "queue":
+                return self.queue_arn(target.name)
+            case "function":
+                return self.function_arn(target.name)
+            case _:
+                raise ValueError(target)
+
     def topic_arn(self, name: str) -> str:
         return self.arn("sns", name)
 
@@ -110,6 +122,32 @@ class Bucket:
     noncurrent_days: int | None = None  # versioned buckets: how long a replaced version is kept
     private: bool = True  # what is found may not be: then it is closed again
     origins: tuple[str, ...] = ()  # whose pages may upload by signed form or link (CORS)
+
+    @property
+    def key(self) -> Key:
+        return Key("bucket", self.name)
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        return ()
+
+
+class Remark(NamedTuple):
+    said: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExistingBucket:
+    """A bucket that was there before the pipeline. Nothing of it is ours but entries in its notification document.
+
+    `origins` are those whose pages would upload to it; `remarks` is what a person should know of its settings, each
+    with the command that would change it.
+    """
+
+    name: str
+    origins: tuple[str, ...] = field(default=(), compare=False)
+    remarks: tuple[Remark, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> Key:
@@ -459,6 +497,7 @@ class Dashboard:
 
 Resource = (
     Bucket
+    | ExistingBucket
     | Topic
     | Queue
     | Table

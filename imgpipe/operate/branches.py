@@ -9,6 +9,8 @@ from imgpipe.runtime.matching import matches
 from imgpipe.runtime.settings import SETTINGS_VARIABLE, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from imgpipe.deploy.graph import Branch, Graph
 
 
@@ -24,6 +26,11 @@ def creators(graph: Graph) -> list[Branch]:
 def tidiers(graph: Graph) -> list[Branch]:
     """Return the branch that hears of removals and deletes outputs, if there is one."""
     return [it for it in graph.branches if it.steps and it.source == TIDY]
+
+
+def named(branches: Iterable[Branch], name: str) -> tuple[Branch, ...]:
+    """Return the branches that a person means by `name`: of a step, or a function by short or full name."""
+    return tuple(it for it in branches if name in (it.name, it.function) or name in it.steps)
 
 
 def steps_for(branch: Branch, key: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import explain
 from imgpipe.errors import UsageError
 from imgpipe.operate import log_search, parallel
+from imgpipe.operate.branches import named
 from imgpipe.operate.log_search import Line
 from imgpipe.operate.times import from_ms, to_ms
 
@@ -58,19 +59,10 @@ def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
 
     Raises UsageError for a name that means none.
     """
-    found = tuple(
-        branch
-        for branch in (*graph.branches, *graph.called)
-        if name in (None, branch.name, branch.function) or name in branch.steps
-    )
+    every = (*graph.branches, *graph.called)
+    found = every if name is None else named(every, name)
     if not found:
-        known = sorted(
-            {
-                word
-                for branch in (*graph.branches, *graph.called)
-                for word in (branch.name, *branch.steps)
-            }
-        )
+        known = sorted({word for branch in every for word in (branch.name, *branch.steps)})
         raise UsageError(f"step {name!r}", f"the steps and functions are {', '.join(known)}")
     logged = tuple(branch for branch in found if branch.log_group)
     if not logged:

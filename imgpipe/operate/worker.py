@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy.templates import source_folder
 from imgpipe.errors import UsageError
+from imgpipe.operate.branches import named
 from imgpipe.operate.log_search import Line
 from imgpipe.operate.times import iso
 from imgpipe.runtime.worker import HOLD_S, HOLD_VARIABLE, METRICS_VARIABLE, PARENT_VARIABLE
@@ -66,7 +67,7 @@ def branches(graph: Graph, name: str | None) -> tuple[Branch, ...]:
                 hint="write `via: worker` in a step, or name a step with a queue",
             )
         return found
-    found = tuple(b for b in graph.branches if name == b.name or name in b.steps)
+    found = named(graph.branches, name)
     if not found:
         known = ", ".join(branch.name for branch in graph.branches if branch.queue)
         raise UsageError(f"step {name}", f"there is none; those with a queue are {known}")

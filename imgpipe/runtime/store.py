@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from imgpipe.runtime import forms
 from imgpipe.runtime.errors import Transient
 from imgpipe.runtime.log import iso
 
@@ -290,17 +291,7 @@ class AwsStore:
     ) -> tuple[str, dict[str, str]]:
         # The status also asks S3 for an answer that names the object: its key and its ETag.
         fixed = {"Content-Type": content_type, "success_action_status": "201"}
-        made = self._signer().generate_presigned_post(
-            bucket,
-            key,
-            Fields=dict(fixed),
-            Conditions=[
-                *({name: value} for name, value in fixed.items()),
-                ["content-length-range", 1, max_bytes],
-            ],
-            ExpiresIn=life_s,
-        )
-        return made["url"], made["fields"]
+        return forms.signed(self._signer(), bucket, key, fixed, max_bytes, life_s)
 
     def _signer(self) -> Any:
         """Return the client that signs: its addresses carry the Region, and SigV4, which boto3 wouldn't choose."""

@@ -17,14 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from imgpipe.deploy import resources as r
-from imgpipe.deploy.export import ids
+from imgpipe.deploy.export import ids, others, shared
 from imgpipe.deploy.names import URL_OUTPUT
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
 from imgpipe.deploy.providers.lambda_triggers import granted
 from imgpipe.deploy.providers.lambda_url import cors
 from imgpipe.deploy.providers.s3 import ABORT_RULE, NONCURRENT_RULE, cors_rule
-from imgpipe.errors import UsageError
 from imgpipe.runtime.settings import CODE_HASH_VARIABLE
 
 if TYPE_CHECKING:
@@ -70,12 +69,12 @@ def _parameters(code_version: str) -> dict[str, Any]:
     return {
         "CodeBucket": {
             "Type": "String",
-            "Description": "The bucket with the functions' code: imgpipe package --to s3://BUCKET",
+            "Description": shared.CODE_BUCKET,
             "MinLength": 3,
         },
         "CodeVersion": {
             "Type": "String",
-            "Description": "The folder in it, as imgpipe package --to printed it",
+            "Description": shared.CODE_VERSION,
             "Default": code_version,
             "MinLength": 1,
         },
@@ -88,7 +87,6 @@ class _Maker:
     def __init__(self, graph: Graph) -> None:
         self._graph, self._place = graph, graph.place
         self._notifications = {one.bucket: one for one in graph.of(r.Notification)}
-        self._refuse_others_buckets()
         self._logical = ids.unique(
             (key, "".join(word[:1].upper() + word[1:] for word in ids.words(graph, key)))
             for key in graph.resources
@@ -131,19 +129,12 @@ class _Maker:
         for ending, _, _ in self._parts(self._graph.resources[key]):
             yield self._logical[key] + ending
 
-    def _refuse_others_buckets(self) -> None:
-        for bucket in self._notifications:
-            if r.Key("bucket", bucket) not in self._graph.resources:
-                raise UsageError(
-                    f"bucket {bucket}",
-                    "it isn't the pipeline's own, and CloudFormation can't add to another's notifications",
-                    hint="imgpipe up, which can",
-                )
-
     def _parts(self, resource: r.Resource) -> Iterator[Part]:  # noqa: C901, PLR0912 - one case a kind
         match resource:
             case r.Bucket():
                 yield from self._bucket(resource)
+            case r.ExistingBucket():
+                raise others.refusal(resource.name, "CloudFormation")
             case r.Topic():
                 yield from self._topic(resource)
             case r.Queue():
@@ -225,7 +216,7 @@ class _Maker:
                 if value
             ]
             filtered = {"Filter": {"S3Key": {"Rules": tests}}} if tests else {}
-            target = self._arn(rule.target)
+            target = self._place.target_arn(rule.target)
             lists.setdefault(name, []).extend(
                 {"Event": event, field: target, **filtered} for event in rule.events
             )
@@ -235,7 +226,7 @@ class _Maker:
     def _event_rule(self, one: r.EventRule) -> Properties:
         target = {
             "Id": TARGET,
-            "Arn": self._arn(one.target),
+            "Arn": self._place.target_arn(one.target),
             "DeadLetterConfig": {"Arn": self._place.queue_arn(one.dlq)},
         }
         return {
@@ -245,14 +236,6 @@ class _Maker:
             "Targets": [target],
             "Tags": self._tags,
         }
-
-    def _arn(self, target: r.Key) -> str:
-        made = {
-            "topic": self._place.topic_arn,
-            "queue": self._place.queue_arn,
-            "function": self._place.function_arn,
-        }[target.kind]
-        return made(target.name)
 
     def _topic(self, one: r.Topic) -> Iterator[Part]:
         shown = {"DisplayName": one.display_name} if one.display_name else {}
@@ -271,10 +254,7 @@ class _Maker:
             "Tags": self._tags,
         }
         if one.dlq:
-            properties["RedrivePolicy"] = {
-                "deadLetterTargetArn": self._place.queue_arn(one.dlq),
-                "maxReceiveCount": one.max_receives,
-            }
+            properties["RedrivePolicy"] = shared.redrive(self._place, one.dlq, one.max_receives)
         yield "", "AWS::SQS::Queue", properties
         policy = {
             "Queues": [_AsItIs({"Ref": self._logical[one.key]})],
@@ -283,8 +263,6 @@ class _Maker:
         yield "Policy", "AWS::SQS::QueuePolicy", policy
 
     def _table(self, one: r.Table) -> Properties:
-        keys = [(one.hash_key, one.range_key), *((i.hash_key, i.range_key) for i in one.indexes)]
-        names = sorted({name for pair in keys for name in pair})
         indexes = [
             {
                 "IndexName": index.name,
@@ -297,7 +275,9 @@ class _Maker:
         return {
             "TableName": one.name,
             "KeySchema": _key_schema(one.hash_key, one.range_key),
-            "AttributeDefinitions": [{"AttributeName": n, "AttributeType": "S"} for n in names],
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": "S"} for name in shared.key_names(one)
+            ],
             "BillingMode": "PAY_PER_REQUEST",
             "DeletionProtectionEnabled": one.deletion_protection,
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": one.recovery},
@@ -343,7 +323,6 @@ class _Maker:
 
     def _async_invoke(self, one: r.AsyncInvoke) -> Properties:
         worked = {"OnSuccess": {"Destination": one.on_success}} if one.on_success else {}
-        worked = {"OnSuccess": {"Destination": one.on_success}} if one.on_success else {}
         return {
             "FunctionName": one.function,
             "Qualifier": "$LATEST",
@@ -373,18 +352,13 @@ class _Maker:
         }
 
     def _subscription(self, one: r.Subscription) -> Properties:
-        endpoint = one.endpoint
-        if one.protocol == "sqs":
-            endpoint = self._place.queue_arn(endpoint)
-        elif one.protocol == "lambda":
-            endpoint = self._place.function_arn(endpoint)
         properties: Properties = {
             "TopicArn": self._place.topic_arn(one.topic),
             "Protocol": one.protocol,
-            "Endpoint": endpoint,
+            "Endpoint": shared.endpoint(self._place, one),
         }
         if one.dlq:
-            properties["RedrivePolicy"] = {"deadLetterTargetArn": self._place.queue_arn(one.dlq)}
+            properties["RedrivePolicy"] = shared.redrive(self._place, one.dlq)
         if one.filter_policy:
             properties["FilterPolicy"] = json.loads(one.filter_policy)
             if one.filter_scope == "body":
@@ -471,19 +445,12 @@ def _camel(name: str) -> str:
 
 def _substituted(value: Any) -> Any:
     """Put every text that names the account, Region or partition into Fn::Sub; other `${` stay what they are."""
-    match value:
-        case _AsItIs():
-            return dict(value)
-        case dict():
-            return {name: _substituted(inner) for name, inner in value.items()}
-        case list():
-            return [_substituted(inner) for inner in value]
-        case str() if _PSEUDO.search(value):
-            parts = _PSEUDO.split(value)  # every second one is a pseudo parameter
-            return {
-                "Fn::Sub": "".join(
-                    part if at % 2 else part.replace("${", "${!") for at, part in enumerate(parts)
-                )
-            }
-        case _:
-            return value
+    if isinstance(value, _AsItIs):
+        return dict(value)
+    return shared.each_text(value, _text, _substituted)
+
+
+def _text(value: str) -> Any:
+    if not _PSEUDO.search(value):
+        return value
+    return {"Fn::Sub": shared.around(_PSEUDO, value, lambda part: part.replace("${", "${!"))}

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from imgpipe.deploy import resources as r
-from imgpipe.deploy.export import ids
+from imgpipe.deploy.export import ids, others, shared
 from imgpipe.deploy.names import URL_OUTPUT
 from imgpipe.deploy.providers.events import TARGET
 from imgpipe.deploy.providers.iam import PATH, POLICY_NAME
@@ -88,11 +88,11 @@ def _variables(graph: Graph, code_version: str) -> dict[str, Any]:
         **({} if graph.place.account != ACCOUNT else place),
         "code_bucket": {
             "type": "string",
-            "description": "The bucket with the functions' code: imgpipe package --to s3://BUCKET",
+            "description": shared.CODE_BUCKET,
         },
         "code_version": {
             "type": "string",
-            "description": "The folder in it, as imgpipe package --to printed it",
+            "description": shared.CODE_VERSION,
             "default": code_version,
         },
     }
@@ -143,6 +143,8 @@ class _Maker:
         match resource:
             case r.Bucket():
                 yield from self._bucket(resource)
+            case r.ExistingBucket():
+                raise others.refusal(resource.name, "Terraform")
             case r.Topic():
                 yield from self._topic(resource)
             case r.Queue():
@@ -181,14 +183,6 @@ class _Maker:
     def _tagged(self, arguments: Arguments) -> Arguments:
         return {**arguments, "tags": dict(self._graph.tags)}
 
-    def _arn(self, target: r.Key) -> str:
-        arns: dict[str, Callable[[str], str]] = {
-            "topic": self._place.topic_arn,
-            "queue": self._place.queue_arn,
-            "function": self._place.function_arn,
-        }
-        return arns[target.kind](target.name)
-
     def _bucket(self, one: r.Bucket) -> Iterator[Part]:
         guarded = {"lifecycle": {"prevent_destroy": True}}
         yield Part("aws_s3_bucket", self._tagged({"bucket": one.name, **guarded}), one.name)
@@ -204,10 +198,7 @@ class _Maker:
     def _queue(self, one: r.Queue) -> Part:
         redrive = {}
         if one.dlq:
-            target = {
-                "deadLetterTargetArn": self._place.queue_arn(one.dlq),
-                "maxReceiveCount": one.max_receives,
-            }
+            target = shared.redrive(self._place, one.dlq, one.max_receives)
             redrive = {"redrive_policy": r.canonical(target)}
         arguments = {
             "name": one.name,
@@ -221,7 +212,6 @@ class _Maker:
         return Part("aws_sqs_queue", self._tagged(arguments), self._place.queue_url(one.name))
 
     def _table(self, one: r.Table) -> Part:
-        pairs = [(one.hash_key, one.range_key), *((i.hash_key, i.range_key) for i in one.indexes)]
         indexes = [
             {
                 "name": index.name,
@@ -237,10 +227,7 @@ class _Maker:
             "billing_mode": "PAY_PER_REQUEST",
             "hash_key": one.hash_key,
             "range_key": one.range_key,
-            "attribute": [
-                {"name": name, "type": "S"}
-                for name in sorted({key for pair in pairs for key in pair})
-            ],
+            "attribute": [{"name": name, "type": "S"} for name in shared.key_names(one)],
             "deletion_protection_enabled": one.deletion_protection,
             "point_in_time_recovery": {"enabled": one.recovery},
             **({"global_secondary_index": indexes} if indexes else {}),
@@ -324,16 +311,13 @@ class _Maker:
         return Part("aws_lambda_event_source_mapping", self._tagged(arguments), known)
 
     def _subscription(self, one: r.Subscription) -> Part:
-        ours = {"sqs": "queue", "lambda": "function"}
-        kind: Any = ours.get(one.protocol)
         arguments: Arguments = {
             "topic_arn": self._place.topic_arn(one.topic),
             "protocol": one.protocol,
-            "endpoint": self._arn(r.Key(kind, one.endpoint)) if kind else one.endpoint,
+            "endpoint": shared.endpoint(self._place, one),
         }
         if one.dlq:
-            target = {"deadLetterTargetArn": self._place.queue_arn(one.dlq)}
-            arguments["redrive_policy"] = r.canonical(target)
+            arguments["redrive_policy"] = r.canonical(shared.redrive(self._place, one.dlq))
         if one.filter_policy:
             scopes = {"attributes": "MessageAttributes", "body": "MessageBody"}
             arguments["filter_policy"] = one.filter_policy
@@ -347,7 +331,7 @@ class _Maker:
         target = {
             "rule": one.name,
             "target_id": TARGET,
-            "arn": self._arn(one.target),
+            "arn": self._place.target_arn(one.target),
             "dead_letter_config": {"arn": self._place.queue_arn(one.dlq)},
         }
         yield Part("aws_cloudwatch_event_target", target, f"default/{one.name}/{TARGET}")
@@ -358,7 +342,7 @@ class _Maker:
             name, argument = _DESTINATIONS[rule.target.kind]
             block: Arguments = {
                 "id": rule.id,
-                argument: self._arn(rule.target),
+                argument: self._place.target_arn(rule.target),
                 "events": list(rule.events),
             }
             if rule.prefix:
@@ -454,16 +438,10 @@ def _lifecycle(one: r.Bucket) -> Iterator[Arguments]:
 
 def _escaped(value: Any) -> Any:
     """Keep our variables; every other `${` and `%{` stays a text."""
-    match value:
-        case dict():
-            return {name: _escaped(inner) for name, inner in value.items()}
-        case list():
-            return [_escaped(inner) for inner in value]
-        case str():
-            parts = _VARIABLE.split(value)  # every second one is a variable
-            return "".join(
-                part if at % 2 else part.replace("${", "$${").replace("%{", "%%{")
-                for at, part in enumerate(parts)
-            )
-        case _:
-            return value
+    return shared.each_text(value, _text, _escaped)
+
+
+def _text(value: str) -> str:
+    return shared.around(
+        _VARIABLE, value, lambda part: part.replace("${", "$${").replace("%{", "%%{")
+    )

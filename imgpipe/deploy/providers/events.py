@@ -40,7 +40,7 @@ class EventRules:
         place = self._site.place
         target = {
             "Id": TARGET,
-            "Arn": _arn(self._site, wanted.target),
+            "Arn": place.target_arn(wanted.target),
             "DeadLetterConfig": {"Arn": place.queue_arn(wanted.dlq)},
         }
         answer = self._events.put_targets(Rule=wanted.name, Targets=[target])
@@ -74,10 +74,3 @@ class EventRules:
     def _is_tagged(self, arn: str) -> bool:
         answer = found(lambda: self._events.list_tags_for_resource(ResourceARN=arn)) or {}
         return self._site.owns({tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())})
-
-
-def _arn(site: Site, target: Key) -> str:
-    place = site.place
-    return (
-        place.queue_arn(target.name) if target.kind == "queue" else place.function_arn(target.name)
-    )

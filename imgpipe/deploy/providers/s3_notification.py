@@ -56,7 +56,7 @@ class Notifications:
             document = self._document(wanted.bucket)
             if _stands(document, wanted):
                 return
-            self._put(wanted.bucket, merged(document, wanted, self._arn))
+            self._put(wanted.bucket, merged(document, wanted, self._site.place.target_arn))
         if not _stands(self._document(wanted.bucket), wanted):
             raise CloudError(
                 f"notifications of bucket {wanted.bucket}",
@@ -89,17 +89,6 @@ class Notifications:
             _not_yet_allowed,
             "S3 can't reach a destination yet: trying again",
         )
-
-    def _arn(self, target: Key) -> str:
-        match target.kind:
-            case "topic":
-                return self._site.place.topic_arn(target.name)
-            case "queue":
-                return self._site.place.queue_arn(target.name)
-            case "function":
-                return self._site.place.function_arn(target.name)
-            case _:
-                raise ValueError(target)
 
 
 def ours(document: Document, wanted: Notification) -> tuple[Rule, ...]:

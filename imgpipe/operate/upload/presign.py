@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from imgpipe.errors import UsageError
 from imgpipe.operate import images
 from imgpipe.operate.upload.media_types import content_type
+from imgpipe.runtime.forms import signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,15 +61,10 @@ def form(project: Project, name: str) -> Form:
     """Return leave to put a file of this name, not empty and not larger than the pipeline takes."""
     key, kind = key_of(project, name), content_type(name)
     most = min(most_bytes(project), FORM_MAX_BYTES)
-    made = project.cloud.client("s3").generate_presigned_post(
-        project.graph.uploads_bucket,
-        key,
-        Fields={"Content-Type": kind},
-        Conditions=[{"Content-Type": kind}, ["content-length-range", 1, most]],
-        ExpiresIn=EXPIRES_S,
-    )
+    s3, bucket = project.cloud.client("s3"), project.graph.uploads_bucket
+    url, fields = signed(s3, bucket, key, {"Content-Type": kind}, most, EXPIRES_S)
     # What the SDK signs is the key with `${filename}` understood; ours is whole.
-    return Form(made["url"], key, {**made["fields"], "key": key})
+    return Form(url, key, {**fields, "key": key})
 
 
 def link(
