@@ -38,7 +38,13 @@ def show(build: Build) -> None:
 def _rows(build: Build) -> Iterator[Widget]:
     yield _at(0, 0, COLUMNS, 2, _words(build))
     yield _at(0, 2, COLUMNS, 3, _alarms(build))
-    widgets = [*_flow(build), *_waiting(build), *_functions(build), *_storage(build)]
+    widgets = [
+        *_flow(build),
+        *_waiting(build),
+        *_functions(build),
+        *_called(build),
+        *_storage(build),
+    ]
     for number, widget in enumerate(widgets):
         line, third = divmod(number, 3)
         yield _at(third * 8, 5 + line * ROW_HEIGHT, 8, ROW_HEIGHT, widget)
@@ -118,10 +124,26 @@ def _functions(build: Build) -> Iterator[Widget]:
     ):
         series = [
             _series("AWS/Lambda", metric, "FunctionName", branch.function, branch.name)
-            for branch in build.branches
+            for branch in (*build.branches, *build.called)
             if branch.function  # a step of workers has none
         ]
         yield _chart(build, title, series, statistic)
+
+
+def _called(build: Build) -> Iterator[Widget]:
+    """How often leave to upload over HTTP was asked for, and refused."""
+    series = [
+        _series("AWS/Lambda", metric, "FunctionName", branch.function, label)
+        for branch in build.called
+        if branch.function
+        for metric, label in (
+            ("UrlRequestCount", "asked"),
+            ("Url4xxCount", "refused"),
+            ("Url5xxCount", "failed"),
+        )
+    ]
+    if series:
+        yield _chart(build, "Leave to upload over HTTP, a minute", series, "Sum")
 
 
 def _storage(build: Build) -> Iterator[Widget]:

@@ -104,7 +104,17 @@ def _outline(made: Sketch, graph: Graph) -> Iterator[str]:
         lines += _rest(made, key)
     width = max(len(left) for left, dlq in lines if dlq)
     yield made.title
+    yield from _callers(made)
     yield from (f"{left.ljust(width)}   {dlq}".rstrip() for left, dlq in lines)
+
+
+def _callers(made: Sketch) -> Iterator[str]:
+    """Yield who uploads over HTTP, by whose leave."""
+    for key, node in made.nodes.items():
+        if isinstance(key, str) and key.startswith("callers "):
+            [asked] = made.after(key)
+            told = made.nodes[asked.target]
+            yield f"{node.title} ({node.detail}) → function {told.title} ({told.detail}) → bucket uploads"
 
 
 def _uploads(made: Sketch, uploads: Key) -> Iterator[tuple[str, str]]:

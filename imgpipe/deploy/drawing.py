@@ -2,6 +2,8 @@
 
     uploads | topics | queues | functions | variants, results, rejected | writer | table, completed
 
+Under the uploads stands what hands out leave to upload, if anything does.
+
 Made for this one shape of system, where a general layout engine would need a program outside and
 draw it worse. The functions' arrows meet in one point before they part again: three lines in place
 of three for each function. The notifier's claims in the table are left out. Plain SVG with a style
@@ -113,6 +115,8 @@ def arrange(sketch: Sketch) -> Places:
     last = max(lane + sum(len(some) for some in heard.values()) - 1, centre + 2)
     wanted: dict[tuple[Shape, str], Place] = {
         ("bucket", "uploads"): Place(UPLOADS, among),
+        ("function", "direct"): Place(UPLOADS, among + 1),
+        ("people", "HTTP"): Place(UPLOADS, among + 2),
         **{
             ("topic", OCCASIONS[on].topic): Place(TOPICS, first[on] + (len(some) - 1) / 2)
             for on, some in heard.items()
@@ -213,7 +217,9 @@ def _arrows(sketch: Sketch, places: Places) -> Iterator[str]:
         if edge in meeting or _is_claim(sketch, edge):
             continue
         ends = _ends(sketch.nodes[edge.source], sketch.nodes[edge.target])
-        if target.column > source.column:
+        if target.column == source.column == UPLOADS:
+            yield _line(f"M{source.x + WIDTH / 2:g} {source.y:g} V{target.bottom:g}", ends)
+        elif target.column > source.column:
             path = _forward(source.right, source.middle, target.x, target.middle)
             yield _line(path, ends)
         else:

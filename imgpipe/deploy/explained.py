@@ -39,7 +39,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "environments": "Where copies of the pipeline live, and what is different there.",
     },
     "Uploads": {
+        "bucket": "A bucket that is there already: it is told to announce uploads, and otherwise left "
+        "as it is. Without, the pipeline has a bucket of its own.",
         "prefix": "Keys that begin with this are uploads.",
+        "outputs": "A folder of the same bucket that the variants go to, beside `prefix`; without, they "
+        "have a bucket of their own.",
         "suffixes": "Only these endings, in any case; without, content decides what is an image.",
         "deliver": "Where S3 sends its events: a topic for all, straight to each step's queue or function, "
         "or EventBridge.",

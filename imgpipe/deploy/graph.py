@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,7 +48,9 @@ class Graph:
 
     `branches` are in the order of pipeline.yaml, the house's own (writer, notifier) last; `called` are
     functions that answer at a URL, without a queue or dead letters (their `dlq` is empty). `topics`
-    and `queues` map short names (`uploaded`, `enhance-dlq`) to full ones.
+    and `queues` map short names (`uploaded`, `enhance-dlq`) to full ones. Variants lie below
+    `variants_prefix` of their bucket, and imgpipe's own notes in `ops_bucket`, which is the variants'
+    own bucket if they have one.
     """
 
     pipeline: str
@@ -59,6 +61,8 @@ class Graph:
     branches: tuple[Branch, ...]
     uploads_bucket: str
     variants_bucket: str
+    variants_prefix: str
+    ops_bucket: str
     table: str
     rejected_queue: str
     dashboard: str
@@ -78,6 +82,7 @@ class Graph:
         made = {
             "uploads_bucket": self.uploads_bucket,
             "variants_bucket": self.variants_bucket,
+            **({"variants_prefix": self.variants_prefix} if self.variants_prefix else {}),
             "table": self.table,
             "dashboard": self.dashboard,
         }
@@ -96,7 +101,7 @@ def build(
     """Return every resource of `spec` in `environment`. `code_hashes` maps a Lambda source folder
     to its hash.
     """
-    names = Names(spec.name, environment, Place(account, region, partition_of(region)))
+    names = _names(spec, environment, Place(account, region, partition_of(region)))
     made = Build(spec, names, code_hashes, host_of(spec, environment))
     wiring.wire(made)
     alarms.watch(made)
@@ -111,6 +116,8 @@ def build(
         called=tuple(made.called),
         uploads_bucket=names.bucket("uploads"),
         variants_bucket=names.bucket("variants"),
+        variants_prefix=spec.uploads.outputs,
+        ops_bucket=names.bucket("ops"),
         table=names.part("images"),
         rejected_queue=names.part("rejected"),
         dashboard=names.dashboard,
@@ -118,6 +125,14 @@ def build(
         queues=MappingProxyType(dict(sorted(made.queues.items()))),
         tags=MappingProxyType({"imgpipe:pipeline": spec.name, "imgpipe:env": environment}),
     )
+
+
+def _names(spec: Spec, environment: str, place: Place) -> Names:
+    """Return the names, with those of buckets that are shared, or somebody else's."""
+    own = Names(spec.name, environment, place)
+    uploads = spec.uploads.bucket or own.bucket("uploads")
+    inside = {"variants": uploads} if spec.uploads.outputs else {"ops": own.bucket("variants")}
+    return replace(own, buckets={"uploads": uploads, **inside})
 
 
 def _parts(branch: Branch, graph: Graph) -> Iterator[tuple[str, str]]:

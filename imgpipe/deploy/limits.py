@@ -55,7 +55,25 @@ def check(spec: Spec, environment: str) -> list[Finding]:
         *_names(spec, built),
         *sizes(built),
         *(Finding(_blamed(spec), message) for message in notification_faults(built)),
-        *(Finding(("uploads", "prefix"), message) for message in loops(built)),
+        *_loops(spec, built),
+    ]
+
+
+def _loops(spec: Spec, built: Graph) -> list[Finding]:
+    """Return each loop; of results beside the uploads one for all, for it is one setting that is wrong.
+
+    There no key may be both: also where no variant of today would be an upload, one of tomorrow could.
+    """
+    below = spec.uploads.outputs
+    if not (below and _either(str.startswith, below, spec.uploads.prefix)):
+        return [Finding(("uploads", "prefix"), message) for message in loops(built)]
+    every = f"every key below `{spec.uploads.prefix}`" if spec.uploads.prefix else "every key"
+    return [
+        Finding(
+            ("uploads", "outputs"),
+            f"{every} is an upload, and what is written below `{below}` could start the pipeline "
+            "again: an endless loop; neither prefix may begin with the other",
+        )
     ]
 
 

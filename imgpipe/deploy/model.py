@@ -51,6 +51,7 @@ DESTINATION = (
     r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[\w:$-]+|events:[a-z0-9-]+:[0-9]{12}:event-bus/[\w./-]+)"
 )
 """What Lambda may tell of an invocation that worked; FIFO queues and topics are not among it."""
+BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 OVERRIDABLE = ("uploads", "steps", "notify", "lambda", "table", "alarms")
 """The sections that an environment may lay something over: all but the pipeline's identity."""
 
@@ -113,6 +114,14 @@ def _prefix(text: str) -> str:
         raise ValueError(
             f"{shown(text)} must be letters, digits, `_`, `.`, `-` and `/`, without a slash in "
             "front and with one at the end"
+        )
+    return text
+
+
+def _bucket(text: str) -> str:
+    if not re.fullmatch(BUCKET, text) or ".." in text:
+        raise ValueError(
+            f"{shown(text)} is no bucket's name: 3 to 63 lower-case letters, digits, `.` and `-`"
         )
     return text
 
@@ -235,6 +244,9 @@ On = Literal["created", "removed", "restored", "tagged"]
 Name = Annotated[str, AfterValidator(_name)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Suffix = Annotated[str, AfterValidator(_suffix)]
+BucketName = Annotated[
+    str, AfterValidator(_bucket), WithJsonSchema({"type": "string", "pattern": f"^{BUCKET}$"})
+]
 Origin = Annotated[
     str,
     AfterValidator(_origin),
@@ -323,9 +335,15 @@ class Direct(Section):
 
 
 class Uploads(Section):
-    """The bucket that publishes: which of its keys are uploads, and where S3 sends their events."""
+    """The bucket that publishes: which of its keys are uploads, and where S3 sends their events.
 
+    `bucket` names one that is there already; `outputs` is a folder of it for the variants, which
+    otherwise have a bucket of their own.
+    """
+
+    bucket: BucketName | None = None
     prefix: Prefix = "incoming/"
+    outputs: Prefix = ""
     suffixes: tuple[Suffix, ...] = ()
     deliver: Literal["topic", "queue", "function", "eventbridge"] = "topic"
     events: tuple[Literal["put", "post", "copy", "multipart"], ...] = ()

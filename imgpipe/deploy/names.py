@@ -8,10 +8,12 @@ Region.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgpipe.deploy.resources import Place
 
 CREATED_TOPIC, REMOVED_TOPIC, COMPLETED, NOTICES, ALARMS = (
@@ -40,9 +42,12 @@ OPERATIONS = "ops"
 
 @dataclass(frozen=True, slots=True)
 class Names:
+    """`buckets` maps a part to a bucket that isn't called as ours are, or is another part's as well."""
+
     pipeline: str
     environment: str
     place: Place
+    buckets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -56,7 +61,8 @@ class Names:
         return self.part(name + DLQ_ENDING)
 
     def bucket(self, name: str) -> str:
-        return f"{self.prefix}-{name}-{self.place.account}-{self.place.region}"
+        own = f"{self.prefix}-{name}-{self.place.account}-{self.place.region}"
+        return self.buckets.get(name, own)
 
     def role(self, name: str) -> str:
         return f"{self.prefix}-{name}-{self.place.region}"
@@ -72,4 +78,8 @@ class Names:
     @property
     def rule_prefix(self) -> str:
         """What our entries in the uploads bucket's notification document begin with."""
-        return f"imgpipe-{self.prefix}-"
+        return rule_prefix(f"{self.prefix}-")
+
+
+def rule_prefix(prefix: str) -> str:
+    return f"imgpipe-{prefix}"

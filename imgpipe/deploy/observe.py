@@ -2,12 +2,14 @@
 
 Everything is read live and in parallel; there is no state file. Ours is what carries our tags (asked of the tagging
 API, which lags and also lists what was just deleted, so each find is read before it is believed), roles by their path,
-and what hangs on any of these: permissions, mappings, subscriptions. Left out: notification entries of buckets that
-the pipeline doesn't know, because nothing marks the bucket.
+and what hangs on any of these: permissions, mappings, subscriptions; and our notification entries in a bucket that the
+functions still take uploads from. Left out: those of buckets that no function knows any more, because nothing marks
+such a bucket.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +17,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from imgpipe import cloud
+from imgpipe.deploy.names import rule_prefix
 from imgpipe.deploy.providers import anchor, provider
 from imgpipe.deploy.providers.iam import Roles
 from imgpipe.deploy.providers.ownership import ASKED, is_ours
 from imgpipe.deploy.providers.site import Site, last
-from imgpipe.deploy.resources import Key, Kind, Resource
+from imgpipe.deploy.resources import Function, Key, Kind, Notification, Resource
+from imgpipe.runtime.settings import SETTINGS_VARIABLE
 
 T = TypeVar("T")
 
@@ -66,12 +70,33 @@ def observe(site: Site, declared: Mapping[Key, Resource]) -> Observed:
         there = _read(pool, site, spots, declared)
         strays = (tagged.result() | roles.result()) - declared.keys()
         there |= _read(pool, site, set(_around(strays)) - spots, declared)
+        former = _former(site, there, declared)
+        there |= _read(pool, site, {Spot(key.kind, key.name) for key in former}, former)
         doubtful = sorted(key for key in there.keys() - tagged.result() if key.kind in ASKED)
         ours = list(
             pool.map(lambda key: _explained(str(key), lambda: is_ours(site, key)), doubtful)
         )
     foreign = {key for key, mine in zip(doubtful, ours, strict=True) if not mine}
     return Observed(_without(there, foreign), frozenset(foreign))
+
+
+def _former(
+    site: Site, there: Mapping[Key, Resource], declared: Mapping[Key, Resource]
+) -> dict[Key, Resource]:
+    """Return, for each bucket that a function of ours takes uploads from and that isn't declared so any more, our
+    entries in its notification document: they would tell topics and queues that no longer listen to it.
+    """
+    settings = [
+        json.loads(dict(one.environment).get(SETTINGS_VARIABLE, "{}"))
+        for one in there.values()
+        if isinstance(one, Function)
+    ]
+    known = {one.bucket for one in declared.values() if isinstance(one, Notification)}
+    names = {told.get("uploads_bucket", "") for told in settings} - known - {""}
+    made = [
+        Notification(bucket=name, id_prefix=rule_prefix(site.prefix), rules=()) for name in names
+    ]
+    return {one.key: one for one in made} if known else {}
 
 
 def _without(there: Mapping[Key, Resource], foreign: Collection[Key]) -> dict[Key, Resource]:

@@ -8,11 +8,11 @@ write to it any more. Wherever `apply` stops, planning again yields what is left
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from imgpipe.deploy.resources import Function, Key, Kind, Queue, Resource
+from imgpipe.deploy.resources import ExistingBucket, Function, Key, Kind, Queue, Resource
 from imgpipe.deploy.resources import Mapping as QueueMapping
 
 DATA_KINDS: frozenset[Kind] = frozenset({"bucket", "table"})
@@ -92,6 +92,8 @@ def pending(actions: Iterable[Action]) -> list[Action]:
 def _build(wanted: Resource, there: Resource | None) -> Action:
     if there is None:
         return Action(verb=Verb.CREATE, resource=wanted, reason="not there")
+    if isinstance(wanted, ExistingBucket):
+        return _left_alone(wanted, there)
     if there == wanted:
         return Action(verb=Verb.KEEP, resource=wanted, reason="", before=there)
     return Action(
@@ -100,6 +102,14 @@ def _build(wanted: Resource, there: Resource | None) -> Action:
         reason="; ".join(differences(there, wanted)),
         before=there,
     )
+
+
+def _left_alone(wanted: ExistingBucket, there: Resource) -> Action:
+    """Keep a bucket that was there before, and say what of it a person should know."""
+    remarks = there.remarks if isinstance(there, ExistingBucket) else ()
+    said = "; ".join(remark.said for remark in remarks)
+    told = f"it is used as it is, and {said}" if said else ""
+    return Action(verb=Verb.KEEP, resource=wanted, reason="", before=there, warning=told)
 
 
 def _kept(resource: Resource) -> Action:
@@ -114,13 +124,7 @@ def _with_order(
     observed: Mapping[Key, Resource],
 ) -> Action:
     first = {*action.resource.needs, *_before_it(action, desired, observed)}
-    return Action(
-        verb=action.verb,
-        resource=action.resource,
-        reason=action.reason,
-        before=action.before,
-        after=frozenset(first & set(changed)),
-    )
+    return replace(action, after=frozenset(first & set(changed)))
 
 
 def _before_it(

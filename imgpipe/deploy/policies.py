@@ -208,10 +208,10 @@ def name_labels() -> Statement:
     return allow("Label", ["rekognition:DetectLabels"], ["*"])
 
 
-def read_pictures(bucket_arn: str, kept: str) -> list[Statement]:
+def read_pictures(bucket_arn: str, prefix: str, kept: str) -> list[Statement]:
     """Read any variant, for a link to it, but nothing in the folder `kept`."""
     return [
-        allow("ReadPictures", ["s3:GetObject"], [f"{bucket_arn}/*"]),
+        allow("ReadPictures", ["s3:GetObject"], [f"{bucket_arn}/{prefix}*"]),
         {
             "Sid": "LeaveNotes",
             "Effect": "Deny",
@@ -226,18 +226,17 @@ def write_uploads(bucket_arn: str, prefix: str) -> Statement:
     return allow("WriteUploads", ["s3:PutObject"], [f"{bucket_arn}/{prefix}*"])
 
 
-def write_variants(bucket_arn: str, folders: Sequence[str]) -> Statement:
-    return allow(
-        "WriteVariants", ["s3:PutObject"], [f"{bucket_arn}/{folder}/*" for folder in folders]
-    )
+def write_variants(bucket_arn: str, prefix: str, folders: Sequence[str]) -> Statement:
+    places = [f"{bucket_arn}/{prefix}{folder}/*" for folder in folders]
+    return allow("WriteVariants", ["s3:PutObject"], places)
 
 
-def delete_variants(bucket_arn: str, kept: str) -> list[Statement]:
+def delete_variants(bucket_arn: str, prefix: str, kept: str) -> list[Statement]:
     """Delete any variant, also of a step that is no longer declared, but nothing in the folder
     `kept`.
     """
     return [
-        allow("DeleteVariants", ["s3:DeleteObject"], [f"{bucket_arn}/*"]),
+        allow("DeleteVariants", ["s3:DeleteObject"], [f"{bucket_arn}/{prefix}*"]),
         {
             "Sid": "KeepNotes",
             "Effect": "Deny",

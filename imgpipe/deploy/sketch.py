@@ -35,6 +35,7 @@ _TOPICS = {
     "removed": "removals",
     "completed": "images ended",
 }
+VARIANTS = "variants"
 _PEOPLE = {"email": "e-mail", "sms": "text", "application": "push"}
 
 
@@ -80,7 +81,7 @@ def _nodes(graph: Graph) -> Iterator[Node]:
     yield Node(
         Key("bucket", graph.uploads_bucket), "bucket", "uploads", graph.prefix or "every key"
     )
-    yield Node(Key("bucket", graph.variants_bucket), "bucket", "variants", "the pictures")
+    yield Node(_pictures(graph), "bucket", "variants", graph.variants_prefix or "the pictures")
     yield Node(Key("table", graph.table), "table", "images", "a row an image")
     served = _dead_letter_queues(graph)
     for short, name in graph.topics.items():
@@ -97,9 +98,23 @@ def _nodes(graph: Graph) -> Iterator[Node]:
         what = "function" if branch.function else "workers"
         dlq = served.get(where, "") if isinstance(where, Key) else ""
         yield Node(where, "function", branch.name, steps or what, _short(graph, dlq))
+    for branch in graph.called:
+        yield Node(_runs(branch), "function", branch.name, "leave to upload")
+    for url in graph.of(r.FunctionUrl):
+        who = "open to all" if url.auth == "NONE" else "signed calls"
+        yield Node(_callers(url), "people", "HTTP", who)
     for topic, detail in _people(graph).items():
         yield Node(f"people {topic}", "people", "people", detail)
     yield Node("alarms", "alarms", f"{len(graph.of(r.Alarm))} alarms", "failures, delays")
+
+
+def _pictures(graph: Graph) -> Key | str:
+    """Return the box of the variants: a bucket, or a folder of the uploads' that is drawn as if it were one."""
+    return VARIANTS if graph.variants_prefix else Key("bucket", graph.variants_bucket)
+
+
+def _callers(url: r.FunctionUrl) -> str:
+    return f"callers {url.function}"
 
 
 def _short(graph: Graph, queue: str) -> str:
@@ -145,7 +160,11 @@ def _edges(graph: Graph) -> Iterator[Edge]:
         yield Edge(Key("topic", subscription.topic), _endpoint(subscription))
     for mapping in graph.of(r.Mapping):
         yield Edge(Key("queue", mapping.queue), Key("function", mapping.function))
-    for branch in graph.branches:
+    yield from (
+        Edge(_callers(url), Key("function", url.function), "POST")
+        for url in graph.of(r.FunctionUrl)
+    )
+    for branch in (*graph.branches, *graph.called):
         yield from _branch_edges(graph, branch)
     for topic in sorted({alarm.action for alarm in graph.of(r.Alarm)}):
         yield Edge("alarms", Key("topic", topic))
@@ -189,9 +208,19 @@ def _outgoing(graph: Graph, function: Key | str, policy: str) -> Iterator[Edge]:
             continue
         style: Style | None = _style(_listed(statement["Action"]))
         for arn in _listed(statement["Resource"]) if style else ():
-            target = by_arn.get(arn.split("/")[0] if ":s3:" in arn else arn)
+            target = by_arn.get(_place(graph, arn) if ":s3:" in arn else arn)
             if target and style:
                 yield Edge(function, target, style=style)
+
+
+def _place(graph: Graph, arn: str) -> str:
+    """Return the ARN of the bucket that an object's ARN is in, or of the folder for variants in it."""
+    inside = f"{graph.place.bucket_arn(graph.variants_bucket)}/{graph.variants_prefix}"
+    return (
+        inside
+        if graph.variants_prefix and arn.startswith(inside)
+        else arn.split("/", maxsplit=1)[0]
+    )
 
 
 def _style(actions: Sequence[str]) -> Style | None:
@@ -200,11 +229,13 @@ def _style(actions: Sequence[str]) -> Style | None:
     return "dashed" if "s3:DeleteObject" in actions else None
 
 
-def _by_arn(graph: Graph) -> dict[str, Key]:
+def _by_arn(graph: Graph) -> dict[str, Key | str]:
     place = graph.place
-    arns = {
-        place.bucket_arn(name): Key("bucket", name)
-        for name in (graph.uploads_bucket, graph.variants_bucket)
+    uploads, below = place.bucket_arn(graph.uploads_bucket), graph.variants_prefix
+    variants = place.bucket_arn(graph.variants_bucket)
+    arns: dict[str, Key | str] = {
+        uploads: Key("bucket", graph.uploads_bucket),
+        f"{variants}/{below}" if below else variants: _pictures(graph),
     }
     arns |= {place.topic_arn(name): Key("topic", name) for name in graph.topics.values()}
     arns |= {place.queue_arn(name): Key("queue", name) for name in graph.queues.values()}

@@ -77,19 +77,11 @@ def wire(build: Build) -> None:
 
 
 def _storage(build: Build) -> None:
-    uploads, variants = build.names.bucket("uploads"), build.names.bucket("variants")
+    notes = build.names.bucket("ops")
     build.add(
+        _uploads_bucket(build),
         r.Bucket(
-            name=uploads,
-            versioning=True,
-            noncurrent_days=NONCURRENT_DAYS,
-            policy=policies.bucket(build.place.bucket_arn(uploads)),
-            origins=build.spec.uploads.origins,
-        ),
-        r.Bucket(
-            name=variants,
-            versioning=False,
-            policy=policies.bucket(build.place.bucket_arn(variants)),
+            name=notes, versioning=False, policy=policies.bucket(build.place.bucket_arn(notes))
         ),
         r.Table(
             name=build.names.part("images"),
@@ -98,6 +90,19 @@ def _storage(build: Build) -> None:
             indexes=(r.Index(name=row.INDEX, hash_key="status_shard", range_key="uploaded_at"),),
             recovery=build.spec.table.recovery,
         ),
+    )
+
+
+def _uploads_bucket(build: Build) -> r.Bucket | r.ExistingBucket:
+    name, declared = build.names.bucket("uploads"), build.spec.uploads
+    if declared.bucket:
+        return r.ExistingBucket(name=name, origins=declared.origins)
+    return r.Bucket(
+        name=name,
+        versioning=True,
+        noncurrent_days=NONCURRENT_DAYS,
+        policy=policies.bucket(build.place.bucket_arn(name)),
+        origins=declared.origins,
     )
 
 
@@ -192,9 +197,8 @@ def _step_settings(build: Build, group: Group) -> Settings:
 def _image_statements(build: Build, group: Group) -> tuple[Statement, ...]:
     folders = {variant: None for step in group.steps.values() for variant in steps.variants(step)}
     folders |= {name: None for name, step in group.steps.items() if step.lambda_.source}
-    written = (
-        [policies.write_variants(build.bucket_arn("variants"), list(folders))] if folders else []
-    )
+    bucket, below = build.bucket_arn("variants"), build.spec.uploads.outputs
+    written = [policies.write_variants(bucket, below, list(folders))] if folders else []
     asked = any(step.tags == "rekognition" for step in group.steps.values())
     return (
         *policies.read_uploads(build.bucket_arn("uploads"), group.prefix),
@@ -207,7 +211,9 @@ def _image_statements(build: Build, group: Group) -> tuple[Statement, ...]:
 def _tidy_statements(build: Build) -> tuple[Statement, ...]:
     return (
         *policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix),
-        *policies.delete_variants(build.bucket_arn("variants"), OPERATIONS),
+        *policies.delete_variants(
+            build.bucket_arn("variants"), build.spec.uploads.outputs, OPERATIONS
+        ),
         policies.rows(build.place.table_arn(build.names.part("images")), "GetItem"),
         policies.send("Report", [build.queue_arn(RESULTS)]),
     )
@@ -264,8 +270,9 @@ def _notifier(build: Build) -> None:
         link_s=notify.link,
         max_receives=running.retries,
     )
+    pictures, below = build.bucket_arn("variants"), build.spec.uploads.outputs
     shows = notify.link and "completed" in build.notices  # only what is ready has a picture
-    links = [policies.read_pictures(build.bucket_arn("variants"), OPERATIONS)] if shows else []
+    links = policies.read_pictures(pictures, below, OPERATIONS) if shows else []
     metadata = (
         policies.read_uploads(build.bucket_arn("uploads"), build.spec.uploads.prefix)
         if notify.uploaders
@@ -280,7 +287,7 @@ def _notifier(build: Build) -> None:
             statements=(
                 policies.rows(build.place.table_arn(build.names.part("images")), "PutItem"),
                 policies.publish(build.topic_arn(NOTICES)),
-                *(each for some in links for each in some),
+                *links,
                 *metadata,
             ),
             running=running,
@@ -298,6 +305,7 @@ def _direct(build: Build, declared: model.Direct) -> None:
     settings = replace(
         _settings(build, DIRECT),
         variants_bucket="",
+        variants_prefix="",
         direct=Direct(
             max_bytes=most,
             types=declared.types or ALL_IMAGES,
@@ -422,6 +430,7 @@ def _settings(build: Build, function: str) -> Settings:
         function=function,
         uploads_bucket=build.names.bucket("uploads"),
         variants_bucket=build.names.bucket("variants"),
+        variants_prefix=build.spec.uploads.outputs,
         prefix=build.spec.uploads.prefix,
     )
 

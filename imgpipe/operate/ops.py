@@ -1,4 +1,4 @@
-"""What an operator's command must remember: JSON notes under `ops/` in the variants bucket.
+"""What an operator's command must remember: JSON notes under `ops/`, in the variants' bucket if they have their own.
 
 So that another machine can go on where this one stopped: checkpoints, manifests, receipts. Nothing else writes there,
 tidy never deletes there, and no variant may be called `ops`.
@@ -26,7 +26,7 @@ def write(project: Project, name: str, note: Mapping[str, Any]) -> str:
     s3, key = project.cloud.client("s3"), f"{OPERATIONS}/{name}"
     try:
         s3.put_object(
-            Bucket=project.graph.variants_bucket,
+            Bucket=project.graph.ops_bucket,
             Key=key,
             Body=json.dumps(note, indent=2, ensure_ascii=False, default=str).encode(),
             ContentType="application/json",
@@ -40,7 +40,7 @@ def read(project: Project, name: str) -> dict[str, Any] | None:
     """Return the note `ops/<name>`; None when there is none. Raises CloudError."""
     s3, key = project.cloud.client("s3"), f"{OPERATIONS}/{name}"
     try:
-        body = s3.get_object(Bucket=project.graph.variants_bucket, Key=key)["Body"].read()
+        body = s3.get_object(Bucket=project.graph.ops_bucket, Key=key)["Body"].read()
     except s3.exceptions.ClientError as error:
         if error_code(error) in _GONE:
             return None
@@ -51,12 +51,12 @@ def read(project: Project, name: str) -> dict[str, Any] | None:
 
 def names(project: Project, under: str) -> Iterator[str]:
     """Yield the names of the notes below `ops/<under>`, sorted."""
-    for key in listing.keys(project, f"{OPERATIONS}/{under}"):
+    for key in listing.keys(project, project.graph.ops_bucket, f"{OPERATIONS}/{under}"):
         yield key.removeprefix(f"{OPERATIONS}/")
 
 
 def remove(project: Project, name: str) -> None:
     """Forget the note; one that isn't there is forgotten already."""
     project.cloud.client("s3").delete_object(
-        Bucket=project.graph.variants_bucket, Key=f"{OPERATIONS}/{name}"
+        Bucket=project.graph.ops_bucket, Key=f"{OPERATIONS}/{name}"
     )

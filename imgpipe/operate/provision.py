@@ -20,11 +20,12 @@ from imgpipe.deploy.apply import Event, apply
 from imgpipe.deploy.calls import Calls
 from imgpipe.deploy.observe import observe
 from imgpipe.deploy.plan import Action, Verb, pending
+from imgpipe.deploy.providers import s3_existing
 from imgpipe.deploy.providers.s3 import Buckets
 from imgpipe.deploy.providers.site import Archive, Site
 from imgpipe.deploy.providers.sns import Subscriptions
 from imgpipe.deploy.providers.sqs import Queues
-from imgpipe.deploy.resources import Function, Key, Queue, Resource, Subscription
+from imgpipe.deploy.resources import ExistingBucket, Function, Key, Queue, Resource, Subscription
 from imgpipe.errors import ImgpipeError, MissingError
 from imgpipe.operate import versions
 from imgpipe.operate.project import Project, open_project
@@ -53,6 +54,7 @@ def plan(project: Project) -> list[Action]:
     there = observe(site, project.graph.resources)
     if there.foreign:
         raise _foreign(site, sorted(there.foreign))
+    _refuse_missing(project, there.resources)
     return _with_letters(site, planning.plan(project.graph.resources, there.resources))
 
 
@@ -60,7 +62,7 @@ def plan_down(project: Project, *, delete_data: bool = False) -> list[Action]:
     """Return what `down` would delete, and what it would keep because it holds data. Only reads."""
     site = site_of(project, erase_data=delete_data)
     there = observe(site, project.graph.resources).resources
-    kept = {} if delete_data else dict(_data(site, there))
+    kept = _others(there) if delete_data else {**dict(_data(site, there)), **_others(there)}
     return _with_letters(site, planning.plan_down(there, kept))
 
 
@@ -174,7 +176,7 @@ def _take_lease(
     leased: ExitStack,
 ) -> Generator[Event, None, lease.Lease]:
     """Take the lease. Its bucket is the one thing made before; a `down` may delete it while we wait."""
-    bucket = project.graph.resources[Key("bucket", project.graph.variants_bucket)]
+    bucket = project.graph.resources[Key("bucket", project.graph.ops_bucket)]
     creation = Action(verb=Verb.CREATE, resource=bucket, reason="not there")
     missing = any(one.key == bucket.key and one.verb is Verb.CREATE for one in approved)
     for _ in range(LEASE_ATTEMPTS):
@@ -203,7 +205,7 @@ def _lease(
     project: Project, verb: str, say: Callable[[str], None]
 ) -> AbstractContextManager[lease.Lease]:
     s3 = project.cloud.client("s3")
-    return lease.held(s3, project.graph.variants_bucket, lease.myself(verb), say=say)
+    return lease.held(s3, project.graph.ops_bucket, lease.myself(verb), say=say)
 
 
 def _while_held(
@@ -235,11 +237,24 @@ def _refuse_unapproved(actions: Sequence[Action], approved: Sequence[Action]) ->
 
 def _data(site: Site, there: Mapping[Key, Resource]) -> Iterator[tuple[Key, str]]:
     """Yield what holds data, with the reason to keep it. A bucket without objects holds none."""
+    others = _others(there)
     for key in there:
         if key.kind == "table":
             yield key, "it holds the rows: deleted only with --delete-data"
-        if key.kind == "bucket" and not Buckets(site).is_empty(key.name):
+        if key.kind == "bucket" and key not in others and not Buckets(site).is_empty(key.name):
             yield key, "it holds objects: deleted only with --delete-data"
+
+
+def _others(there: Mapping[Key, Resource]) -> dict[Key, str]:
+    """Return the buckets that were there before the pipeline, with the reason to keep them whatever is asked."""
+    reason = "it was there before the pipeline: only its notifications to us go"
+    return {key: reason for key, one in there.items() if isinstance(one, ExistingBucket)}
+
+
+def _refuse_missing(project: Project, there: Mapping[Key, Resource]) -> None:
+    for one in project.graph.of(ExistingBucket):
+        if one.key not in there:
+            raise s3_existing.missing(one.name)
 
 
 def _foreign(site: Site, keys: Sequence[Key]) -> ImgpipeError:

@@ -192,7 +192,7 @@ def _live(project: Project, names: Iterable[str]) -> dict[str, Function]:
 def _keep_code(
     project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
 ) -> None:
-    s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
+    s3, bucket = project.cloud.client("s3"), project.graph.ops_bucket
     for key, function in {_code_key(function): function for function in changed}.items():
         try:
             s3.head_object(Bucket=bucket, Key=key)
@@ -205,7 +205,7 @@ def _keep_code(
 def _read_code(project: Project, function: Function) -> Zip:
     s3, key = project.cloud.client("s3"), _code_key(function)
     try:
-        body = s3.get_object(Bucket=project.graph.variants_bucket, Key=key)["Body"].read()
+        body = s3.get_object(Bucket=project.graph.ops_bucket, Key=key)["Body"].read()
     except s3.exceptions.ClientError as error:
         raise explain(error, f"the code of {function.name}") from error
     path = Path(tempfile.mkdtemp(prefix="imgpipe-")) / "code.zip"

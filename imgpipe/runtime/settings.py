@@ -85,6 +85,7 @@ class Settings:
     function: str = ""  # the short name, such as `images`
     uploads_bucket: str = ""
     variants_bucket: str = ""
+    variants_prefix: str = ""
     prefix: str = ""
     table: str = ""
     results_queue_url: str = ""

@@ -309,8 +309,9 @@ class _Worker:
     def _output_key(self, job: Job, step: str, variant: str, image_format: str) -> str:
         origin, step_hash = job.origin, str(self.settings.steps[step].get("hash", ""))
         version = results.content_version(origin.version_id, origin.sequencer, step_hash)
+        folder = f"{self.settings.variants_prefix}{variant}"
         return results.output_key(
-            variant, origin.key, self.settings.prefix, version, extension(image_format)
+            folder, origin.key, self.settings.prefix, version, extension(image_format)
         )
 
 

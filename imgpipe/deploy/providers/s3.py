@@ -16,9 +16,10 @@ from botocore.exceptions import ClientError
 
 from imgpipe.cloud import error_code
 from imgpipe.deploy.names import OPERATIONS
+from imgpipe.deploy.providers import s3_existing
 from imgpipe.deploy.providers.documents import settled
 from imgpipe.deploy.providers.site import Site, found, gone
-from imgpipe.deploy.resources import Bucket, Key
+from imgpipe.deploy.resources import Bucket, ExistingBucket, Key
 from imgpipe.errors import CloudError
 
 ABORT_RULE, NONCURRENT_RULE = "imgpipe-abort-multipart", "imgpipe-noncurrent"
@@ -45,11 +46,18 @@ class Buckets:
     def __init__(self, site: Site) -> None:
         self._site, self._s3 = site, site.client("s3")
 
-    def read(self, anchor: str, declared: Mapping[Key, Bucket]) -> Iterable[Bucket]:
+    def read(
+        self, anchor: str, declared: Mapping[Key, Bucket | ExistingBucket]
+    ) -> Iterable[Bucket | ExistingBucket]:
+        wanted = declared.get(Key("bucket", anchor))
+        if isinstance(wanted, ExistingBucket):
+            return s3_existing.read(self._site, wanted)
+        return self._read(anchor, wanted)
+
+    def _read(self, anchor: str, wanted: Bucket | None) -> Iterator[Bucket]:
         versioning = found(lambda: self._s3.get_bucket_versioning(Bucket=anchor))
         if versioning is None:
             return
-        wanted = declared.get(Key("bucket", anchor))
         policy = found(lambda: self._s3.get_bucket_policy(Bucket=anchor)) or {}
         rules = {rule.get("ID"): rule for rule in self._lifecycle(anchor)}
         yield Bucket(
@@ -67,7 +75,9 @@ class Buckets:
             origins=self._origins(anchor),
         )
 
-    def create(self, wanted: Bucket) -> None:
+    def create(self, wanted: Bucket | ExistingBucket) -> None:
+        if isinstance(wanted, ExistingBucket):
+            raise s3_existing.missing(wanted.name)
         region = self._site.place.region
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         try:
@@ -85,8 +95,12 @@ class Buckets:
     def update(self, wanted: Bucket, _before: Bucket) -> None:
         self._settle(wanted)
 
-    def delete(self, before: Bucket) -> None:
-        """Delete the bucket. Its own notes go with it; all else only if the site may erase data."""
+    def delete(self, before: Bucket | ExistingBucket) -> None:
+        """Delete the bucket, never one that was there before. Its own notes go with it; all else only if the site may
+        erase data.
+        """
+        if isinstance(before, ExistingBucket):
+            return None
         erased = "" if self._site.erase_data else NOTES
         if not self._site.erase_data and found(lambda: self.is_empty(before.name)) is False:
             raise self._not_empty(before.name)

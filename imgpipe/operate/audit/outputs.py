@@ -39,6 +39,10 @@ class Folder:
     _page: list[tuple[str, datetime]] = field(default_factory=list)
     _ended: bool = False
 
+    @property
+    def prefix(self) -> str:
+        return f"{self.project.graph.variants_prefix}{self.name}/"
+
     def until(self, last: str | None) -> Iterator[tuple[str, datetime]]:
         """Yield the outputs up to `last`; to the end when it is None."""
         while True:
@@ -55,7 +59,7 @@ class Folder:
     def _more(self) -> None:
         start = {"StartAfter": self.at} if self.at else {}
         answer = self.project.cloud.client("s3").list_objects_v2(
-            Bucket=self.project.graph.variants_bucket, Prefix=f"{self.name}/", **start
+            Bucket=self.project.graph.variants_bucket, Prefix=self.prefix, **start
         )
         found = answer.get("Contents", [])
         self._page = [(it["Key"], it["LastModified"]) for it in found]
@@ -63,11 +67,12 @@ class Folder:
 
 
 def folders(project: Project, at: Mapping[str, str]) -> list[Folder]:
-    """Return the folders of the variants bucket but our own, each from where it was left."""
+    """Return the variants' folders, each from where it was left; the one of our notes is none."""
     pages = project.cloud.client("s3").get_paginator("list_objects_v2")
+    bucket, below = project.graph.variants_bucket, project.graph.variants_prefix
     found = [
-        it["Prefix"].rstrip("/")
-        for page in pages.paginate(Bucket=project.graph.variants_bucket, Delimiter="/")
+        it["Prefix"].removeprefix(below).rstrip("/")
+        for page in pages.paginate(Bucket=bucket, Prefix=below, Delimiter="/")
         for it in page.get("CommonPrefixes", [])
     ]
     return [Folder(project, name, at.get(name, "")) for name in found if name != OPERATIONS]
@@ -86,7 +91,7 @@ def is_there(project: Project, key: str) -> bool:
 
 def is_orphan(project: Project, output: str) -> bool:
     """Say whether no row names this output. What isn't named as outputs are is not ours to judge."""
-    named = _NAME.match(output)
+    named = _NAME.match(output.removeprefix(project.graph.variants_prefix))
     if named is None:
         return False
     begin = f"{project.graph.prefix}{named[1]}"

@@ -86,7 +86,7 @@ def began(run_id: str) -> datetime | None:
 
 def write_parts(project: Project, run_id: str, items: Iterable[Item]) -> None:
     """Write the items down, part by part, holding one part in memory. Raises CloudError."""
-    s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
+    s3, bucket = project.cloud.client("s3"), project.graph.ops_bucket
     waiting, number = iter(items), 0
     while some := list(islice(waiting, PART_ITEMS)):
         body = "".join(f"{item.dumps()}\n" for item in some)
@@ -120,7 +120,7 @@ def save(project: Project, run: Run) -> Run:
     condition = {"IfMatch": run.etag} if run.etag else {"IfNoneMatch": "*"}
     try:
         answer = s3.put_object(
-            Bucket=project.graph.variants_bucket,
+            Bucket=project.graph.ops_bucket,
             Key=key,
             Body=run.dumps(),
             ContentType="application/json",
@@ -171,7 +171,7 @@ def _part(number: int) -> str:
 def _read(project: Project, key: str) -> tuple[bytes, str]:
     s3 = project.cloud.client("s3")
     try:
-        answer = s3.get_object(Bucket=project.graph.variants_bucket, Key=key)
+        answer = s3.get_object(Bucket=project.graph.ops_bucket, Key=key)
         return answer["Body"].read(), answer["ETag"]
     except s3.exceptions.ClientError as error:
         if error_code(error) in _GONE:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import explain
 from imgpipe.deploy import resources as r
 from imgpipe.deploy.plan import pending
+from imgpipe.errors import MissingError
 from imgpipe.operate.doctor import measured, probing, readers
 from imgpipe.operate.doctor.asking import Asking
 from imgpipe.operate.doctor.scene import (
@@ -60,8 +61,9 @@ def at_project(project: Project, since: timedelta) -> Scene:
         ("dynamodb", graph.table),
     ]
     prefix = f"{graph.pipeline}-{graph.environment}-"
-    _, drift = together(partial(look.follow, begin), partial(_drift, project))
-    return look.scene(graph=graph, drift=tuple(drift or ()), dashboards=prefix)
+    _, actions = together(partial(look.follow, begin), partial(_plan, project))
+    seen = look.scene(graph=graph, drift=tuple(pending(actions or ())), dashboards=prefix)
+    return replace(seen, remarks=dict(_remarks(actions or ())))
 
 
 def at_bucket(cloud: Cloud, bucket: str, since: timedelta) -> Scene:
@@ -78,10 +80,20 @@ def at_bucket(cloud: Cloud, bucket: str, since: timedelta) -> Scene:
     return look.scene(graph=None, drift=(), dashboards="")
 
 
-def _drift(project: Project) -> list[Action]:
+def _plan(project: Project) -> list[Action]:
+    """Return how the pipeline is and should be; nothing when that can't be compared, which a check says then."""
     from imgpipe.operate.provision import plan
 
-    return pending(plan(project))
+    try:
+        return plan(project)
+    except MissingError:
+        return []
+
+
+def _remarks(actions: Iterable[Action]) -> Iterator[tuple[str, tuple[r.Remark, ...]]]:
+    for action in actions:
+        if isinstance(action.before, r.ExistingBucket):
+            yield action.key.name, action.before.remarks
 
 
 @dataclass(slots=True)

@@ -55,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     Check("old-runtime", "runtimes are still mended", functions.runtime),
     Check("open-policy", "no queue or topic is open to all", queues.open_policy),
     Check("source-account", "functions trust a bucket's owner", functions.trusts_a_name),
+    Check("existing-bucket", "the bucket that was there before is safe", ours.existing),
     Check("drift", "what is there is what pipeline.yaml says", ours.drift),
     Check("log-retention", "logs end some day", costs.log_retention),
     Check("unfinished-uploads", "unfinished uploads are removed", costs.unfinished),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from imgpipe.deploy.graph import Graph
     from imgpipe.deploy.plan import Action
-    from imgpipe.deploy.resources import Place
+    from imgpipe.deploy.resources import Place, Remark
 
     Document = Mapping[str, Any]
 
@@ -239,6 +239,7 @@ class Scene:
     measured: Mapping[tuple[str, str], float] = field(default_factory=dict)
     ages: Mapping[str, float] = field(default_factory=dict)  # queue -> the oldest letter's, in s
     drift: tuple[Action, ...] = ()
+    remarks: Mapping[str, tuple[Remark, ...]] = field(default_factory=dict)  # of others' buckets
     unread: tuple[str, ...] = ()
 
     def is_ours(self, name: str) -> bool:

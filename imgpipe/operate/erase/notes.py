@@ -53,7 +53,7 @@ def remove(project: Project, note: Note, key: str) -> None:
     if not note.name.startswith(f"{RUNS}/"):
         ops.remove(project, note.name)
         return
-    s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
+    s3, bucket = project.cloud.client("s3"), project.graph.ops_bucket
     name = f"{OPERATIONS}/{note.name}"
     answer = s3.get_object(Bucket=bucket, Key=name)
     text = answer["Body"].read().decode()
@@ -67,7 +67,7 @@ def remove(project: Project, note: Note, key: str) -> None:
 def _look(project: Project, words: Collection[str], name: str) -> Note | None:
     s3 = project.cloud.client("s3")
     try:
-        answer = s3.get_object(Bucket=project.graph.variants_bucket, Key=f"{OPERATIONS}/{name}")
+        answer = s3.get_object(Bucket=project.graph.ops_bucket, Key=f"{OPERATIONS}/{name}")
     except s3.exceptions.NoSuchKey:
         return None
     text = answer["Body"].read().decode()

@@ -22,6 +22,7 @@ from imgpipe.operate.dlq import mover, queues
 from imgpipe.operate.erase import notes
 from imgpipe.operate.erase.survey import Holdings, Survey
 from imgpipe.operate.times import iso
+from imgpipe.operate.why.ask import list_versions
 
 if TYPE_CHECKING:
     from imgpipe.operate.project import Project
@@ -161,7 +162,17 @@ def _remove_objects(project: Project, found: Holdings) -> None:
         s3.abort_multipart_upload(Bucket=graph.uploads_bucket, Key=found.key, UploadId=upload_id)
     versions = [{"Key": found.key, "VersionId": it.id or "null"} for it in found.versions]
     _delete(s3, graph.uploads_bucket, versions)
-    _delete(s3, graph.variants_bucket, [{"Key": key} for key in found.outputs])
+    _delete(s3, graph.variants_bucket, list(_outputs(project, found)))
+
+
+def _outputs(project: Project, found: Holdings) -> Iterator[dict[str, str]]:
+    """Yield the outputs; beside the uploads they lie in a bucket that may keep every version."""
+    if not project.graph.variants_prefix:
+        yield from ({"Key": key} for key in found.outputs)
+        return
+    for key in found.outputs:
+        for it in list_versions(project, key):
+            yield {"Key": key, "VersionId": it.id or "null"}
 
 
 def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> None:

@@ -147,10 +147,11 @@ class Survey:
         return there | (found - self._of_others(found) if found else found)
 
     def _alike(self) -> Iterator[str]:
-        """Yield outputs whose name is as this key's outputs are named."""
+        """Yield outputs whose name is as this key's outputs are named, also of versions that were replaced."""
+        bucket = self.project.graph.variants_bucket
         for folder in outputs.folders(self.project, {}):
-            begin = self._begin(folder.name)
-            for key in listing.keys(self.project, f"{begin}."):
+            begin = self._begin(folder.prefix.rstrip("/"))
+            for key in listing.keys_ever(self.project, bucket, f"{begin}."):
                 if _VERSION.fullmatch(key.removeprefix(begin)):
                     yield key
 

@@ -96,7 +96,7 @@ def _place(project: Project, mode: Mode) -> Iterator[tuple[Setup, Path]]:
         slow = Path(folder) / "slow"
         slow.write_text("0")
         setup = Setup(
-            bucket=project.graph.variants_bucket,
+            bucket=project.graph.ops_bucket,
             prefix=name,
             web_port=_free_port(),
             app_port=_free_port(),
@@ -217,12 +217,13 @@ def _settle(project: Project, setup: Setup, names: list[str], *, wait_s: float) 
 
 def _processed(project: Project, setup: Setup) -> set[str]:
     place = setup.made("")[:-1]
-    return {key.removeprefix(place).split("/", 1)[0] for key in listing.keys(project, place)}
+    keys = listing.keys(project, project.graph.ops_bucket, place)
+    return {key.removeprefix(place).split("/", 1)[0] for key in keys}
 
 
 def _delete(project: Project, prefix: str) -> None:
-    s3, bucket = project.cloud.client("s3"), project.graph.variants_bucket
-    keys = listing.keys(project, prefix)
+    s3, bucket = project.cloud.client("s3"), project.graph.ops_bucket
+    keys = listing.keys(project, bucket, prefix)
     while some := [{"Key": key} for key in islice(keys, 1000)]:
         s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
 

@@ -165,11 +165,14 @@ def _since(uploads: Mapping[str, Upload], moments: Mapping[str, str]) -> Iterato
 def _extra_outputs(burst: Burst, found: Mapping[str, Row]) -> int:
     """Count pictures of the burst that no row names."""
     named = {output["key"] for row in found.values() for output in row["outputs"].values()}
-    folders = {key.split("/", 1)[0] for key in named}
+    inside = burst.project.graph.variants_prefix
+    folders = {key.removeprefix(inside).split("/", 1)[0] for key in named}
     below = burst.prefix.removeprefix(burst.project.graph.prefix)
     stored = parallel.stream(
-        lambda prefix: set(listing.keys(burst.project, prefix)),
-        [f"{folder}/{below}" for folder in sorted(folders)],
+        lambda prefix: set(
+            listing.keys(burst.project, burst.project.graph.variants_bucket, prefix)
+        ),
+        [f"{inside}{folder}/{below}" for folder in sorted(folders)],
         4,
     )
     return sum(len(found - named) for found in stored)

@@ -26,3 +26,15 @@ def drift(scene: Scene) -> Iterator[Fault]:
             why=f"{named}{more}",
             command="imgpipe plan, then imgpipe up",
         )
+
+
+def existing(scene: Scene) -> Iterator[Fault]:
+    """A bucket that was there before, whose settings make uploads less safe than in one of the pipeline's own."""
+    for name, remarks in scene.remarks.items():
+        for remark in remarks:
+            yield Fault(
+                severity=Severity.RISK,
+                what=f"bucket {name}: {remark.said}",
+                why="it was there before the pipeline, which changes none of its settings",
+                command=remark.mend,
+            )

@@ -1,0 +1,131 @@
+"""Uploads in a bucket that was there before, and results beside them in the same bucket."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgpipe.deploy import diagram, limits
+from imgpipe.deploy import resources as r
+from imgpipe.deploy.export import cloudformation, terraform
+from imgpipe.deploy.problems import SpecError
+from imgpipe.errors import UsageError
+from tests.unit.deploy.declared import build, declare, problem
+
+PIPELINE = """\
+version: 1
+name: tiny
+uploads: {uploads}
+steps:
+  thumb: {{via: function, variants: {{thumb: {{width: 200}}}}}}
+  tidy: {{on: removed}}
+notify: {{completed: {{email: [me@example.org]}}}}
+"""
+
+
+def tiny(uploads: str) -> str:
+    return PIPELINE.format(uploads=uploads)
+
+
+def written(graph: object) -> set[str]:
+    """Return every place that any role may put objects to."""
+    roles = graph.of(r.Role)  # type: ignore[attr-defined]
+    return {
+        f"{bucket}/{prefix}" for role in roles for bucket, prefix in limits.written(role.policy)
+    }
+
+
+def test_a_bucket_that_was_there_is_only_told_to_announce() -> None:
+    graph = build(declare(tiny("{bucket: my-photos}")))
+    about = [one for one in graph.resources.values() if one.key.name == "my-photos"]
+    assert {type(one) for one in about} == {r.ExistingBucket, r.Notification}
+    assert [one.name for one in graph.of(r.Bucket)] == [graph.variants_bucket]
+    assert graph.uploads_bucket == graph.outputs()["uploads_bucket"] == "my-photos"
+    [topic] = [one for one in graph.of(r.Topic) if one.name.endswith("-uploaded")]
+    assert "arn:aws:s3:::my-photos" in topic.policy
+    assert "arn:aws:s3:::my-photos/incoming/*" in graph.of(r.Role)[0].policy
+
+
+def test_an_environment_may_have_a_bucket_of_its_own_all_the_same() -> None:
+    text = tiny("{bucket: my-photos}") + "environments: {local: {uploads: {bucket: null}}}\n"
+    assert build(declare(text)).uploads_bucket.startswith("tiny-local-uploads-")
+
+
+@pytest.mark.parametrize("name", ["My-Photos", "a", "photos_1", "a..b", "x" * 64])
+def test_what_is_no_buckets_name_is_refused(name: str) -> None:
+    assert "is no bucket's name" in problem(tiny(f"{{bucket: {name}}}"))
+
+
+@pytest.mark.parametrize("export", [cloudformation.template, terraform.text])
+def test_no_export_takes_over_anothers_notifications(export: object) -> None:
+    graph = build(declare(tiny("{bucket: my-photos}")))
+    with pytest.raises(UsageError, match="would replace all its notifications"):
+        export(graph, "v1")  # type: ignore[operator]
+
+
+@pytest.mark.capability("S1-8", "X8")
+def test_results_beside_the_uploads_are_written_where_nothing_listens() -> None:
+    graph = build(declare(tiny("{outputs: processed/}")))
+    assert written(graph) == {f"{graph.uploads_bucket}/processed/thumb/"}
+    assert list(limits.loops(graph)) == []
+    assert {rule.prefix for one in graph.of(r.Notification) for rule in one.rules} == {"incoming/"}
+    [tidy] = [role for role in graph.of(r.Role) if "tidy" in role.name]
+    deleted = [it for it in json.loads(tidy.policy)["Statement"] if it["Sid"] == "DeleteVariants"]
+    assert deleted[0]["Resource"] == f"arn:aws:s3:::{graph.uploads_bucket}/processed/*"
+    assert graph.ops_bucket != graph.uploads_bucket
+
+
+segments = st.text("ab", min_size=1, max_size=2).map("{}/".format)
+prefixes = st.lists(segments, min_size=1, max_size=3).map("".join)
+
+
+@pytest.mark.capability("S1-8", "X8")
+@given(uploads=st.one_of(st.just(""), prefixes), outputs=prefixes)
+def test_results_may_lie_beside_the_uploads_exactly_if_no_key_is_both(
+    uploads: str, outputs: str
+) -> None:
+    """A key can be below both prefixes if and only if one begins with the other."""
+    text = tiny(f'{{prefix: "{uploads}", outputs: "{outputs}"}}')
+    if outputs.startswith(uploads) or uploads.startswith(outputs):
+        with pytest.raises(SpecError, match="an endless loop"):
+            declare(text)
+    else:
+        assert list(limits.loops(build(declare(text)))) == []
+
+
+def test_pictures_beside_the_uploads_are_drawn_as_a_box_of_their_own() -> None:
+    graph = build(declare(tiny("{outputs: processed/}")))
+    assert 'variants[("variants<br><small>processed/</small>")]' in diagram.mermaid(graph)
+    assert "function_thumb --> variants" in diagram.mermaid(graph)
+
+
+def test_what_hands_out_leave_to_upload_is_drawn() -> None:
+    graph = build(declare(tiny("{direct: {}}")))
+    told = "HTTP (signed calls) → function direct (leave to upload) → bucket uploads"
+    assert told in diagram.text(graph)
+    assert "function_direct --> bucket_uploads" in diagram.mermaid(graph)
+    assert {">HTTP<", ">direct<", ">leave to upload<"} <= set(_texts(diagram.svg(graph)))
+
+
+def _texts(picture: str) -> list[str]:
+    return [f">{each.partition('<')[0]}<" for each in picture.split(">")]
+
+
+@pytest.mark.parametrize("auth", ["iam", "none"])
+def test_the_dashboard_shows_leave_that_was_asked_for(auth: str) -> None:
+    graph = build(declare(tiny(f"{{direct: {{auth: {auth}}}}}")))
+    [page] = graph.of(r.Dashboard)
+    charts = {
+        it["properties"]["title"]: it["properties"]["metrics"]
+        for it in json.loads(page.body)["widgets"]
+        if it["type"] == "metric"
+    }
+    asked = charts["Leave to upload over HTTP, a minute"]
+    assert [each[1:4] for each in asked] == [
+        [metric, "FunctionName", "tiny-local-direct"]
+        for metric in ("UrlRequestCount", "Url4xxCount", "Url5xxCount")
+    ]
+    assert any(each[3] == "tiny-local-direct" for each in charts["Errors"])
