@@ -17,9 +17,10 @@ LETTERS_S = 150
 
 @pytest.mark.capability("S0-8")
 @pytest.mark.capability("S4-4")
-@pytest.mark.capability("S4-5")
+@pytest.mark.capability("S4-5", "S4-19")
 def test_a_broken_step_is_mended_and_redriven(own_studio: Pipeline) -> None:
     """S0-8: the broken branches never keep the others from their work; S4-4, S4-5."""
+    own_studio.run("local", "mail", "confirm", "--all")
     enhance = own_studio.folder / "lambdas" / "images" / "handler.py"
     healthy = enhance.read_text()
     enhance.write_text(_break_one_function(healthy, "enhance"))
@@ -37,6 +38,8 @@ def test_a_broken_step_is_mended_and_redriven(own_studio: Pipeline) -> None:
         "alarm", lambda: _alarm_states(own_studio).get("enhance-dlq") == "ALARM", LETTERS_S
     )
     assert own_studio.run("status", "--check", code=3)
+    told = own_studio.wait_for("a mail about the alarm", lambda: _alarm_mails(own_studio))
+    assert told[0]["to"] == "ops@example.com"
 
     enhance.write_text(healthy)
     own_studio.run("up", "--yes")
@@ -65,6 +68,11 @@ def _break_one_function(source: str, name: str) -> str:
 def _letters(pipeline: Pipeline) -> list[dict[str, str]]:
     letters: list[dict[str, str]] = pipeline.run("dlq", "list", "--json").json
     return letters
+
+
+def _alarm_mails(pipeline: Pipeline) -> list[dict[str, str]]:
+    mails: list[dict[str, str]] = pipeline.run("local", "mail", "--json").json
+    return [mail for mail in mails if "enhance-dlq" in mail["subject"]]
 
 
 def _alarm_states(pipeline: Pipeline) -> dict[str, str]:

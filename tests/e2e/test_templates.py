@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,12 @@ PHOTO = DEMO / "picos.jpg"
 
 @contextmanager
 def project(name: str, folder: Path) -> Iterator[Pipeline]:
-    pipeline = Pipeline.from_template(name, folder)
+    with up(Pipeline.from_template(name, folder)) as pipeline:
+        yield pipeline
+
+
+@contextmanager
+def up(pipeline: Pipeline) -> Iterator[Pipeline]:
     try:
         pipeline.run("up", "--yes")
         yield pipeline
@@ -145,37 +151,72 @@ def test_thumbnail_metadata(tmp_path: Path) -> None:
         assert functions["writer"] == "results"  # SQS -> Lambda
 
 
-@pytest.mark.capability("S2-14")
+DEVICE = "arn:aws:sns:us-east-1:000000000000:endpoint/GCM/studio/1234"
+
+
+@pytest.mark.capability("S0-14", "S1-7", "S2-14", "S2-15")
 def test_notify(tmp_path: Path) -> None:
-    with project("notify", tmp_path) as pipeline:
+    pipeline = Pipeline.from_template("notify", tmp_path)
+    declared = (tmp_path / "pipeline.yaml").read_text()
+    phone = 'sms: ["+447700900000"]'
+    assert phone in declared
+    with_device = declared.replace(phone, f'{phone}, push: ["{DEVICE}"]')
+    with_device = with_device.replace("notify:  ", "notify:\n  uploaders: [ann@studio.photo]  ")
+    (tmp_path / "pipeline.yaml").write_text(with_device)
+    with up(pipeline):
         waiting = pipeline.run("status", "--json").json["unconfirmed"]
-        assert {it["address"] for it in waiting} == {"studio@example.com", "ops@example.com"}
+        asked = {"studio@example.com", "ops@example.com", "ann@studio.photo"}
+        assert {it["address"] for it in waiting} == asked
         pipeline.run("local", "mail", "confirm", "--all")
         assert not pipeline.run("status", "--json").json["unconfirmed"]
         upload(pipeline, PHOTO)
-        subjects = pipeline.wait_for("two notices", lambda: _subjects(pipeline, 2))
-        assert {"Received: picos.jpg", "Ready: picos.jpg"} <= set(subjects)
-        mails = pipeline.run("local", "mail", "--json").json
-        [ready] = [mail for mail in mails if mail["subject"] == "Ready: picos.jpg"]
-        text = pipeline.run("local", "mail", "show", str(mails.index(ready) + 1)).out
+        told = pipeline.wait_for("two mails, a text and a push", lambda: _told(pipeline, 4))
+        assert {it["subject"] for it in told["notice"]} == {
+            "Received: picos.jpg",
+            "Ready: picos.jpg",
+        }
+        [ready] = [it for it in told["notice"] if it["subject"] == "Ready: picos.jpg"]
+        text = pipeline.run("local", "mail", "show", str(ready["number"])).out
         [link] = [line for line in text.splitlines() if "X-Amz-Signature" in line]
         assert fetch(link)[1].startswith(b"\xff\xd8")  # a JPEG, to whoever has the link
         assert fetch(link.partition("?")[0])[0] == 403
+        [sms], [push] = told["sms"], told["push"]
+        assert sms["to"] == "+447700900000"
+        assert sms["subject"].startswith("Ready: picos.jpg (")
+        assert "GCM/studio/1234" in push["to"]
+        shown = pipeline.run("local", "mail", "show", str(push["number"]), "--json").json["text"]
+        assert json.loads(shown)["notification"]["title"] == "Ready: picos.jpg"
+        _hears_of_her_own(pipeline)
 
 
-def _subjects(pipeline: Pipeline, count: int) -> list[str]:
+def _hears_of_her_own(pipeline: Pipeline) -> None:
+    """Ann, who named herself with an upload, hears of that one; of others she heard nothing."""
+    own = pipeline.folder / "own.jpg"
+    own.write_bytes(PHOTO.read_bytes())
+    pipeline.run("upload", own, "--wait", "--notify", "ann@studio.photo")
+    [told] = pipeline.wait_for("her mail", lambda: _to(pipeline, "ann@studio.photo"))
+    assert told["subject"] == "Ready: own.jpg"
+
+
+def _to(pipeline: Pipeline, address: str) -> list[dict[str, Any]]:
     mails = pipeline.run("local", "mail", "--json").json
-    found = [mail["subject"] for mail in mails if "picos" in mail["subject"]]
-    return found if len(found) >= count else []
+    return [mail for mail in mails if mail["to"] == address and mail["kind"] == "notice"]
 
 
-@pytest.mark.capability("S1-5")
-@pytest.mark.capability("S1-6")
-@pytest.mark.capability("S1-14")
-@pytest.mark.capability("S1-9")
-@pytest.mark.capability("S1-11")
+def _told(pipeline: Pipeline, count: int) -> dict[str, list[dict[str, Any]]]:
+    """Return what people were told of the photograph, by kind, once it is that much."""
+    mails = pipeline.run("local", "mail", "--json").json
+    about = [mail for mail in mails if "picos" in mail["subject"]]
+    kinds = {mail["kind"] for mail in about}
+    found = {kind: [mail for mail in about if mail["kind"] == kind] for kind in kinds}
+    return found if len(about) >= count else {}
+
+
+@pytest.mark.capability("S1-5", "S1-6", "S1-8", "S1-9", "S1-11", "S1-14")
 def test_image_tinter_keeps_uploads_until_a_worker_comes(tmp_path: Path) -> None:
     with project("image-tinter", tmp_path) as pipeline:
+        [rule] = pipeline.run("events", "--bucket", "--json").json["rules"]
+        assert (rule["events"], rule["prefix"]) == (["s3:ObjectCreated:*"], "incoming/")
         pipeline.run("upload", PHOTO)
         pipeline.wait_for("upload in the queue", lambda: _waiting(pipeline, "tint"))
         status = pipeline.run("status", "--json").json
@@ -189,10 +230,30 @@ def test_image_tinter_keeps_uploads_until_a_worker_comes(tmp_path: Path) -> None
         )
         try:
             row = pipeline.wait_for("tinted picture", lambda: _done(pipeline, "picos.jpg"))
+            _stays_at_one_image(pipeline, row)
         finally:
             worker.terminate()
             worker.wait(60)
-        assert set(row["outputs"]) == {"tinted", "small"}
+
+
+def _stays_at_one_image(pipeline: Pipeline, row: dict[str, Any]) -> None:
+    """The results lie in the uploads' bucket, and no worker ever hears of them; of the next upload one does."""
+    outputs = pipeline.run("outputs", "--json").json
+    assert outputs["variants_bucket"] == outputs["uploads_bucket"]
+    made = {name: output["key"] for name, output in row["outputs"].items()}
+    assert made.keys() == {"tinted", "small"}
+    assert all(key.startswith("processed/") for key in made.values())
+    second = pipeline.folder / "second.jpg"
+    second.write_bytes(PHOTO.read_bytes())
+    pipeline.run("upload", second)
+    pipeline.wait_for("the second picture", lambda: _done(pipeline, "second.jpg"))
+    listed = pipeline.run("metadata", "list", "--json").json
+    assert {it["key"] for it in listed} == {"incoming/picos.jpg", "incoming/second.jpg"}
+    bucket = pipeline.client("s3").list_objects_v2(Bucket=outputs["uploads_bucket"])
+    keys = [it["Key"] for it in bucket["Contents"]]
+    assert len([key for key in keys if key.startswith("processed/")]) == 4
+    assert len(keys) == 6
+    assert {row["steps"]["tint"]["attempts"] for row in listed} == {1}
 
 
 def _done(pipeline: Pipeline, key: str) -> dict[str, Any] | None:

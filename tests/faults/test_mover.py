@@ -140,7 +140,7 @@ def statuses(outcomes: Sequence[Outcome]) -> Counter[str]:
     return Counter(outcome.status for outcome in outcomes)
 
 
-@pytest.mark.capability("S4-4")
+@pytest.mark.capability("S4-4", "X4")
 def test_every_letter_goes_to_the_branch_that_failed_and_leaves_its_queue() -> None:
     world = World(25)
     assert statuses(redrive(world.project())) == {"moved": 50}

@@ -81,6 +81,7 @@ def told(results: list[dict[str, Any]]) -> tuple[row.Row, set[str]]:
     return current, deleted
 
 
+@pytest.mark.capability("X12")
 @given(said(), st.randoms(use_true_random=False))
 @pytest.mark.fault("F-19")
 def test_any_order_and_any_repetition_leave_the_same_row(results: list[Any], random: Any) -> None:
@@ -89,6 +90,7 @@ def test_any_order_and_any_repetition_leave_the_same_row(results: list[Any], ran
     assert told(shuffled)[0] == told(results)[0]
 
 
+@pytest.mark.capability("X12")
 @given(said())
 def test_hearing_something_again_changes_nothing(results: list[Any]) -> None:
     current, _ = told(results)

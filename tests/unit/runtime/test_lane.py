@@ -23,7 +23,7 @@ def photograph(width: int, height: int, image_format: str = "JPEG") -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.capability("S3-9")
+@pytest.mark.capability("S3-9", "X15")
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_the_first_bytes_tell_the_pixels(image_format: str) -> None:
     data = photograph(400, 300, image_format)
@@ -37,7 +37,7 @@ def test_a_head_that_says_nothing_keeps_the_upload_where_it_is() -> None:
     assert not lane.is_for(Lane(queue_url="q", max_pixels=1), FakeSource(b"Dear studio", None))
 
 
-@pytest.mark.capability("S4-22")
+@pytest.mark.capability("S4-22", "X15")
 def test_what_is_too_much_is_handed_over_as_it_came_and_nothing_is_said_of_it() -> None:
     store, worked = FakeStore(), []
     record = store.upload(UPLOADS, KEY, b"x" * 100)
