@@ -1,0 +1,90 @@
+"""Uploads in a bucket that was there before, with results beside them: its owner's things stay, ours come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.pipeline import Pipeline
+from tests.photos import DEMO
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+BUCKET = "their-photos"
+PIPELINE = f"""\
+version: 1
+name: guest
+uploads: {{bucket: {BUCKET}, prefix: incoming/, outputs: processed/}}
+steps:
+  small: {{via: function, variants: {{small: {{width: 60}}}}}}
+  tidy:  {{on: removed}}
+lambda: {{timeout: 60s, backoff: 1s}}
+"""
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Iterator[Pipeline]:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    pipeline = Pipeline(tmp_path)
+    try:
+        pipeline.run("local", "start")
+        yield pipeline
+    finally:
+        pipeline.run("local", "stop", code=None)
+
+
+def entries(s3: Any) -> dict[str, str]:
+    """Return the targets that the bucket tells, by the entries' ids."""
+    told = s3.get_bucket_notification_configuration(Bucket=BUCKET)
+    return {it["Id"]: it["TopicArn"] for it in told.get("TopicConfigurations", [])}
+
+
+def keys(s3: Any, prefix: str = "") -> set[str]:
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return {it["Key"] for it in listed}
+
+
+@pytest.mark.capability("S1-8", "S2-2")
+def test_a_pipeline_is_a_guest_in_a_bucket_that_was_there(guest: Pipeline) -> None:
+    missing = guest.run("plan", code=None)
+    assert missing.code == 1
+    assert "pipeline.yaml says that it is there already, and it isn't" in missing.err
+
+    s3 = guest.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="theirs.txt", Body=b"theirs")
+    theirs = guest.client("sns").create_topic(Name="theirs")["TopicArn"]
+    rule = {"Id": "audit", "TopicArn": theirs, "Events": ["s3:ObjectTagging:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"TopicConfigurations": [rule]}
+    )
+    assert "keeps no versions" in guest.run("plan").out
+
+    guest.run("up", "--yes")
+    assert set(entries(s3)) == {
+        "audit",
+        "imgpipe-guest-local-uploaded",
+        "imgpipe-guest-local-removed",
+    }
+    assert "Status" not in s3.get_bucket_versioning(Bucket=BUCKET)
+    guest.run("upload", DEMO / "rocket.jpg", "--wait")
+    [made] = keys(s3, "processed/")
+    assert made.startswith("processed/small/rocket.")
+    told = {it["id"]: it for it in guest.run("doctor", "--json", code=3).json}
+    assert set(told) == {"existing-bucket"}
+    guest.run("plan", "--check")
+
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"TopicConfigurations": [rule]}
+    )
+    assert "notification" in guest.run("plan", "--check", code=3).out  # somebody replaced ours
+    guest.run("up", "--yes")
+    s3.delete_object(Bucket=BUCKET, Key="incoming/rocket.jpg")
+    guest.wait_for("the results to go", lambda: not keys(s3, "processed/"))
+
+    guest.run("down", "--yes", "--delete-data")
+    assert entries(s3) == {"audit": theirs}
+    assert keys(s3) == {"theirs.txt"}
