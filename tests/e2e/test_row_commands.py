@@ -31,18 +31,6 @@ def apart(tmp_path: Path) -> Pipeline:
     return Pipeline.copy_to(tmp_path)
 
 
-def edited(pipeline: Pipeline, **changes: str) -> Path:
-    """Write a copy of the pipeline with texts replaced beside it; return its file."""
-    text = (pipeline.folder / "pipeline.yaml").read_text()
-    for before, after in changes.items():
-        old = before.replace("_", " ")
-        assert text.count(f"{old}:") >= 1, old
-        text = re.sub(rf"(?m)^( *){re.escape(old)}:.*$", rf"\g<1>{after}", text, count=1)
-    file = pipeline.folder / "edited.yaml"
-    file.write_text(text)
-    return file
-
-
 def declared(pipeline: Pipeline, text: str) -> Path:
     file = pipeline.folder / "declared.yaml"
     file.write_text(f"version: 1\nname: declared\n{text}")
@@ -105,13 +93,13 @@ def test_the_drawing_shows_whom_s3_speaks_to(
 
 @pytest.mark.capability("S0-9", "S3-9", "S4-9")
 def test_a_plan_names_the_one_limit_that_was_changed(studio: Pipeline) -> None:
-    file = edited(studio, lambda_="lambda: {memory: 1769, timeout: 60s}")  # a shorter spelling
-    text = file.read_text().replace(
-        "    filters: [autocontrast, {sharpen: 1.2}]",
-        "    filters: [autocontrast, {sharpen: 1.2}]\n"
-        "    lambda: {concurrency: 7, reserved: 9, memory: 3008, tmp: 2GB}",
+    text, filters = (studio.folder / "pipeline.yaml").read_text(), "filters: [autocontrast"
+    file, limits = (
+        studio.folder / "limits.yaml",
+        "{concurrency: 7, reserved: 9, memory: 3008, tmp: 2GB}",
     )
-    file.write_text(text)
+    assert filters in text
+    file.write_text(text.replace(filters, f"lambda: {limits}\n    {filters}"))
     changes = planned(studio, file)
     assert set(changes) == {"enhance", "enhance->photo-studio-local-enhance"}
     assert "max_concurrency none -> 7" in changes["enhance->photo-studio-local-enhance"]
@@ -240,11 +228,10 @@ def test_environments_of_one_account_share_no_name(apart: Pipeline) -> None:
     environments = "  stage: {region: eu-west-1}\n  prod: {region: eu-west-1}\n"
     file.write_text(file.read_text().replace("example.com", "studio.photo") + environments)
     names = [
-        set(re.findall(r'"(?:\w+Name|TopicName)": "([^"]+)"', _exported(apart, environment)))
-        for environment in ("stage", "prod")
+        set(re.findall(NAMED, _exported(apart, environment))) for environment in ("stage", "prod")
     ]
     assert len(names[0]) == len(names[1]) > 20
-    assert not names[0] & names[1]
+    assert sorted(names[0] & names[1]) == []
 
 
 def _exported(pipeline: Pipeline, environment: str) -> str:
@@ -364,7 +351,8 @@ def test_people_read_words_about_uploads_and_results(studio: Pipeline) -> None:
     by_subject = {mail["subject"]: mail for mail in mails}
     assert set(by_subject) == {"Received: told.png", "Ready: told.png"}
     text = studio.run("local", "mail", "show", str(by_subject["Ready: told.png"]["number"])).out
-    assert "pictures made" in text
+    assert "told.png is ready." in text
+    assert "  thumb " in text
     assert "{" not in text.partition("X-Amz")[0]
     assert studio.run("status", "--json").json["unconfirmed"] == []
 

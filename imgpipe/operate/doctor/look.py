@@ -54,7 +54,7 @@ def at_project(project: Project, since: timedelta) -> Scene:
     """Return what a pipeline of ours looks like, with how it differs from its declaration."""
     graph, look = project.graph, Look(project.cloud, project.graph.place, since)
     begin: list[Node] = [
-        *(("s3", name) for name in (graph.uploads_bucket, graph.variants_bucket)),
+        *(("s3", name) for name in (graph.uploads_bucket, graph.variants_bucket, graph.ops_bucket)),
         *(("sns", graph.place.topic_arn(one.name)) for one in graph.of(r.Topic)),
         *(("sqs", graph.place.queue_arn(one.name)) for one in graph.of(r.Queue)),
         *(("lambda", graph.place.function_arn(one.name)) for one in graph.of(r.Function)),
