@@ -288,6 +288,12 @@ PAGES: Mapping[str, Page] = {
         "aws lambda remove-permission --function-name FUNCTION --statement-id SID, and add it with "
         "--source-account",
     ),
+    "existing-bucket": Page(
+        "`uploads: {bucket: …}` names a bucket that keeps no versions, lets the public in, is encrypted with a key "
+        "that the functions may not use, or lets in no page that would upload to it. imgpipe changes none of that.",
+        "imgpipe plan",
+        "the command that the finding names, such as aws s3api put-bucket-versioning",
+    ),
     "drift": Page(
         "What is there differs from `pipeline.yaml`: changed by hand, deleted, left over, or not put up "
         "yet. Ours only.",
