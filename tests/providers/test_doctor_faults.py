@@ -16,11 +16,12 @@ from tests.providers.pipeline_of_others import BUCKET, Shop
 
 ELSEWHERE = {
     "trigger-notification",  # test_doctor: it cuts off all the rest
-    "concurrency",  # these five in tests/unit/test_doctor_checks: moto doesn't keep what they look at
+    "concurrency",  # these six in tests/unit/test_doctor_checks: moto doesn't keep what they look at
     "unconfirmed-mail",
     "mail-cost",
     "table-missing",
     "drift",
+    "existing-bucket",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imgpipe.deploy.plan import Action, Verb
-from imgpipe.deploy.resources import Key, Place, Subscription
+from imgpipe.deploy.resources import Key, Place, Remark, Subscription
 from imgpipe.deploy.resources import Mapping as QueueMapping
 from imgpipe.operate.doctor import logs, policy
 from imgpipe.operate.doctor.findings import Finding, Severity
@@ -134,6 +134,14 @@ def test_drift_is_one_finding_with_the_first_reasons() -> None:
     [one] = found("drift", replace(EMPTY, drift=actions))
     assert "reason 2; and 2 more" in one.why
     assert one.command.startswith("imgpipe plan")
+
+
+def test_what_makes_anothers_bucket_unsafe_is_named_with_its_command() -> None:
+    said = Remark("it keeps no versions", "aws s3api put-bucket-versioning")
+    [one] = found("existing-bucket", replace(EMPTY, remarks={"their-photos": (said,)}))
+    assert one.what == "bucket their-photos: it keeps no versions"
+    assert one.command == "aws s3api put-bucket-versioning"
+    assert found("existing-bucket", EMPTY) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgpipe.deploy import diagram, limits
@@ -83,6 +83,7 @@ prefixes = st.lists(segments, min_size=1, max_size=3).map("".join)
 
 
 @pytest.mark.capability("S1-8", "X8")
+@settings(deadline=None, max_examples=60)
 @given(uploads=st.one_of(st.just(""), prefixes), outputs=prefixes)
 def test_results_may_lie_beside_the_uploads_exactly_if_no_key_is_both(
     uploads: str, outputs: str
