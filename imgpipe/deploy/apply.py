@@ -15,14 +15,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from botocore.exceptions import ClientError
+
 from imgpipe import cloud
 from imgpipe.deploy.plan import Action, Verb
 from imgpipe.deploy.providers import provider
-from imgpipe.deploy.providers.site import Site
+from imgpipe.deploy.providers.site import Site, is_absent
 from imgpipe.deploy.resources import Key
 from imgpipe.errors import ImgpipeError
 
 WORKERS = 16
+SETTLE_S = 30
+_BUSY = frozenset(
+    {
+        "OperationAborted",  # S3
+        "OperationAbortedException",  # CloudWatch Logs
+        "ConcurrentModification",  # IAM
+        "ConcurrentModificationException",  # EventBridge
+        "ConcurrentAccess",  # SNS
+    }
+)
 
 State = Literal["started", "note", "done", "failed", "skipped"]
 
@@ -61,20 +73,40 @@ def apply(
 
 
 def execute(site: Site, action: Action) -> None:
-    """Do one action through its provider; translate what the SDK raises."""
-    maker = provider(site, action.key.kind)
+    """Do one action through its provider, again while AWS has yet to settle; translate what the SDK raises."""
     try:
-        match action.verb:
-            case Verb.CREATE:
-                maker.create(action.resource)
-            case Verb.UPDATE:
-                maker.update(action.resource, action.before or action.resource)
-            case Verb.DELETE:
-                maker.delete(action.resource)
-            case Verb.KEEP:
-                pass
+        site.patiently(
+            lambda: _act(site, action),
+            lambda error: _will_pass(action, error),
+            "AWS has yet to settle: waiting",
+            deadline_s=SETTLE_S,
+        )
     except Exception as error:
         raise cloud.explain(error, f"{action.verb} {action.key}") from error
+
+
+def _act(site: Site, action: Action) -> None:
+    maker = provider(site, action.key.kind)
+    match action.verb:
+        case Verb.CREATE:
+            maker.create(action.resource)
+        case Verb.UPDATE:
+            maker.update(action.resource, action.before or action.resource)
+        case Verb.DELETE:
+            maker.delete(action.resource)
+        case Verb.KEEP:
+            pass
+
+
+def _will_pass(action: Action, error: ClientError) -> bool:
+    """Tell whether a refusal may only mean that AWS is eventually consistent.
+
+    What was made a moment ago, by this action or by one before it, isn't there yet for the service that answers; or it
+    is still busy with the change before. What a provider knows to be slower it waits for itself.
+    """
+    if cloud.error_code(error) in _BUSY:
+        return True
+    return action.verb is not Verb.DELETE and is_absent(error)
 
 
 class _Run:

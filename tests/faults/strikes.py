@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
@@ -59,12 +59,22 @@ class Strike:
         return self.call in (None, call)
 
 
+class Refused(NamedTuple):
+    """What a service answers in place of doing what it is asked, as it is recorded of AWS."""
+
+    status: int
+    code: str
+    message: str
+
+
 @dataclass
 class Line:
     """What lies between a client and its service. `kill` ends the process, or pretends to."""
 
     kill: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGKILL)
     strike: Strike | None = None
+    refusals: dict[str, list[Refused]] = field(default_factory=dict)
+    """By operation, such as `sqs:CreateQueue`: what its next calls hear, one after the other."""
     calls: list[str] = field(default_factory=list)
     """Changing calls, in the order in which they were begun; each once, however often it was tried."""
     met: int = 0
@@ -103,6 +113,8 @@ class Line:
         if self.dead:
             raise Killed
         call: str | None = getattr(self._here, "call", None)
+        if call and (waiting := self.refusals.get(call.partition(" ")[0])):
+            return refusal(request, *waiting.pop(0))
         strike = self.strike
         if call is None or strike is None or not strike.meets(call):
             return send(request)
