@@ -54,8 +54,8 @@ def _table(removed: Mapping[str, list[Any]]) -> RenderableType:
 
 
 def _name(it: Any) -> str:
-    if isinstance(it, str):  # a notice's sort key ends in zeros, to S3's longest sequencer
-        return it.rstrip("0") if it.startswith("notice#") else it
+    if isinstance(it, str):
+        return it
     if "what" in it:
         return f"{it['name']} ({it['what']})"
     if "version_id" in it:

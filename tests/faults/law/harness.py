@@ -25,6 +25,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from imgpipe.deploy.names import OPERATIONS
+from imgpipe.errors import ImgpipeError
 from imgpipe.local import lifecycle
 from imgpipe.operate.audit import walk
 from imgpipe.operate.branches import creators, settings_of
@@ -83,7 +84,7 @@ def handler(event, context):
 '''
 START_S, QUIET_S, COMMAND_S = 60.0, 240.0, 240.0
 PICTURES, BAD = 5, 2
-ROUNDS = 6
+ROUNDS, TAP_S = 6, 2.5
 TAPS = ("uploaded", "removed", "completed", "notices")
 
 
@@ -135,8 +136,8 @@ class Studio:
 
     # Processes
 
-    def start(self) -> None:
-        """Start the embedded cloud, on the data that is there."""
+    def start(self) -> bool:
+        """Start the embedded cloud, on the data that is there; say whether it runs. On a full disk it doesn't."""
         ready, ready_end = os.pipe()
         environment = {**without_aws(os.environ), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -157,8 +158,13 @@ class Studio:
         os.close(ready_end)
         with os.fdopen(ready, "rb") as answer:
             answer.read()  # the server closes its end when it answers
-        assert lifecycle.status(self.folder), (self.beside / "server.log").read_text()[-2000:]
         self._project = None
+        if lifecycle.status(self.folder):
+            return True
+        self._server.kill()
+        self._server.wait()
+        self.say("the embedded cloud does not start")
+        return False
 
     @property
     def is_up(self) -> bool:
@@ -224,7 +230,12 @@ class Studio:
         self._project = None
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Run `imgpipe COMMAND` and return its exit code and what it said on stdout."""
+        """Run `imgpipe COMMAND` and return its exit code and what it said on stdout.
+
+        Not without the embedded cloud: some commands would start one of their own, without the weather.
+        """
+        if not self.is_up and not self.start():
+            return 1, ""
         done = subprocess.run(
             [sys.executable, "-m", "imgpipe", *command],
             cwd=self.folder,
@@ -251,7 +262,9 @@ class Studio:
         """Listen to every topic, as whoever subscribed would."""
         sqs, sns = self.client("sqs"), self.client("sns")
         for topic in TAPS:
-            url = sqs.create_queue(QueueName=f"tap-{topic}")["QueueUrl"]
+            # Short: what was received in an answer that got lost is soon there again.
+            soon = {"VisibilityTimeout": "2"}
+            url = sqs.create_queue(QueueName=f"tap-{topic}", Attributes=soon)["QueueUrl"]
             asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
             arn = asked["Attributes"]["QueueArn"]
             policy = {
@@ -287,19 +300,19 @@ class Studio:
         """Put an object, once: an answer that is lost leaves open whether it is there."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        bucket = self.project.graph.uploads_bucket
         try:
+            bucket = self.project.graph.uploads_bucket
             answer = _once(self.client("s3")).put_object(Bucket=bucket, Key=key, Body=data)
             self.uploads.accepted[key, answer["VersionId"]] = etag(data)
             self.say(f"upload {key} {answer['VersionId']}")
-        except (ClientError, BotoCoreError, OSError, KeyError) as error:
+        except (ClientError, BotoCoreError, ImgpipeError, OSError, KeyError) as error:
             self.uploads.unknown.append((key, etag(data)))
             self.say(f"upload {key}: {error}")
 
     def remove(self, key: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        with contextlib.suppress(ClientError, BotoCoreError, OSError):
+        with contextlib.suppress(ClientError, BotoCoreError, ImgpipeError, OSError):
             bucket = self.project.graph.uploads_bucket
             _once(self.client("s3")).delete_object(Bucket=bucket, Key=key)
         self.say(f"remove {key}")
@@ -309,7 +322,7 @@ class Studio:
     def calm(self) -> None:
         """What somebody does after a bad day: put it up, wait, redrive, audit, until there is nothing to do."""
         if not self.is_up:
-            self.start()
+            assert self.start(), (self.beside / "server.log").read_text()[-2000:]
         if self.worker is None or self.worker.poll() is not None:
             self.start_worker()
         assert self.run("up", "--yes")[0] == 0, "up fails in the calm"
@@ -353,6 +366,7 @@ class Studio:
 
     def seen(self) -> State:
         """Return everything that a client can see."""
+        time.sleep(TAP_S)
         self.listen()
         letters = [
             (key, each.version_id, each.kind)

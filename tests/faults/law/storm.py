@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imgpipe.errors import ImgpipeError
 from tests.faults.law.check import Breach, breaches, sizes, statuses
 from tests.faults.law.harness import Studio, kill, pictures, weather
 
@@ -84,9 +85,9 @@ class Weather:
         return [each for each in self.studio.taps[topic] if "Message" in each]
 
     def purge(self) -> None:
-        graph = self.studio.project.graph
         short = self.dice.choice(["images", "tint"])
         with _passing():
+            graph = self.studio.project.graph
             url = graph.place.queue_url(graph.queues[short])
             self.studio.client("sqs").purge_queue(QueueUrl=url)
             self.count("a queue purged")
@@ -183,7 +184,7 @@ def _passing() -> Iterator[None]:
     """What the harness itself asks in bad weather may fail."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    with contextlib.suppress(ClientError, BotoCoreError, OSError):
+    with contextlib.suppress(ClientError, BotoCoreError, ImgpipeError, OSError):
         yield
 
 
@@ -281,7 +282,7 @@ def studio() -> Iterator[Studio]:
     made = Studio(folder)
     try:
         made.lay_out()
-        made.start()
+        assert made.start()
         assert made.run("up", "--yes")[0] == 0
         made.tap()
         made.start_worker()
