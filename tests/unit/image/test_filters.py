@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageEnhance, ImageStat
 
 from imgpipe.runtime.image.filters import FILTERS, apply, register
 from tests.pictures import RED, colours_of, corners, near
@@ -78,6 +78,18 @@ def test_contrast_spreads_and_blur_smooths() -> None:
 def test_grey_is_grey(name: str, value: Any) -> None:
     for red, green, blue in colours_of(applied(name, value)):
         assert max(red, green, blue) - min(red, green, blue) <= 1
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 1.2, 1.8, 3])
+def test_sharpening_is_pillows_on_brightness_and_shifts_no_colour(value: float) -> None:
+    noise = Image.effect_noise((120, 90), 12)
+    source = Image.merge("RGB", [noise.point(lambda v, by=by: v + by) for by in (-30, 0, 20)])  # type: ignore[misc]
+    made = applied("sharpen", value, source)
+    light = ImageEnhance.Sharpness(source.convert("L")).enhance(value)
+    apart = ImageChops.difference(made.convert("L"), light).crop((2, 2, 118, 88))
+    assert ImageStat.Stat(apart).mean[0] < 2
+    for before, after in zip(source.split(), made.split(), strict=True):
+        assert ImageStat.Stat(after).mean[0] == pytest.approx(ImageStat.Stat(before).mean[0], abs=1)
 
 
 def test_sharpening_makes_edges_steeper() -> None:
