@@ -37,6 +37,8 @@ class Tally:
     ms: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    broken: str = ""
+    """The first place in the project's own code that failed."""
 
     @property
     def all_done(self) -> bool:
@@ -44,6 +46,8 @@ class Tally:
 
     def add(self, end: Processed) -> None:
         self.files += 1
+        if end.status == "failed" and not self.broken:
+            self.broken = end.message
         if end.status == "done":
             self.done += 1
             self.ms += end.ms
@@ -90,7 +94,13 @@ def for_people(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
     while some := list(islice(coming, PAGE)):
         words.put(table(some, words.width()))
     render.err().print(_sum(tally))
+    if tally.broken:
+        render.err().print(_mend(tally.broken), soft_wrap=True)
     return tally
+
+
+def _mend(place: str) -> str:
+    return f"[cyan]next:[/] mend {render.safe(place)}, and run the same again"
 
 
 def page(end: Processed) -> Iterator[RenderableType]:
@@ -107,7 +117,7 @@ def page(end: Processed) -> Iterator[RenderableType]:
         yield _variants(end)
     if end.status == "failed" and end.message:
         yield ""
-        yield f"[cyan]next:[/] mend {render.safe(end.message)}, and run the same again"
+        yield _mend(end.message)
 
 
 def _shares(end: Processed) -> str:

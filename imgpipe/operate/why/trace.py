@@ -19,7 +19,7 @@ from imgpipe.operate.times import from_iso, iso
 from imgpipe.operate.why import said
 from imgpipe.operate.why.hop import Command, Hop, State
 from imgpipe.operate.why.way import PATIENCE, Way
-from imgpipe.runtime.errors import WORDS, Reason
+from imgpipe.runtime.errors import WORDS, FilterFailed, Reason
 from imgpipe.runtime.row import generation
 
 if TYPE_CHECKING:
@@ -223,6 +223,9 @@ class _Trace(Way):
         why = ": ".join(filter(None, (letter.error, letter.reason))) or "it doesn't say why"
         if letter.reason in set(Reason):
             why = f"{letter.reason}: {WORDS[Reason(letter.reason)]}"
+        mended: tuple[Command, ...] = ()
+        if letter.error == FilterFailed.__name__:
+            why, mended = f"{why}; mend its file, then", (("imgpipe", "up"),)
         redrive: Command = ("imgpipe", "dlq", "redrive", "--key", self.short)
         show: Command = ("imgpipe", "dlq", "show", letter.id[:8])
         return Hop(
@@ -232,7 +235,7 @@ class _Trace(Way):
             at=letter.first_seen,
             text=f"in {letter.queue}, kept until {iso(letter.expires)[:16].replace('T', ' ')}",
             reason=why,
-            next=(show,) if letter.kind == "rejected" else (show, redrive),
+            next=(show,) if letter.kind == "rejected" else (*(mended or (show,)), redrive),
         )
 
     def _killed_for_good(self, branch: Branch, last: Attempt) -> Hop | None:

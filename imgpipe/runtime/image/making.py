@@ -14,7 +14,7 @@ from imgpipe.runtime.image.decoding import in_srgb, native
 from imgpipe.runtime.image.encoding import encode, encode_frames
 from imgpipe.runtime.image.geometry import Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.opening import Opened, calm, open_image
-from imgpipe.runtime.image.resampling import sharing
+from imgpipe.runtime.image.resampling import sharing, smaller
 from imgpipe.runtime.image.structure import explained
 from imgpipe.runtime.image.works import Settings, Work, works
 from imgpipe.runtime.made import Made, Picture
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from imgpipe.runtime.settings import Limits
+
+SAMPLE_GAP = 2
+"""How many times larger than what facts measure the copy must be that they are given."""
 
 
 def make(
@@ -56,10 +59,12 @@ def _made(
     side = facts.side(wanted.values())
     stored = native(opened, _base_size(declared, side, opened.size), limits)
     base = in_srgb(stored, opened)
-    told = {step: facts.of(opened, base, settings, data) for step, settings in wanted.items()}
     looked = [work.looking_at(base) for work in declared]
     moving = {name for work in looked for name in _moving(work, opened)}
-    pictures = _stills([work.without(moving) for work in looked], opened, stored, base)
+    with sharing():
+        pictures = _stills([work.without(moving) for work in looked], opened, stored, base)
+        sample = smaller(base, SAMPLE_GAP * side)
+    told = {step: facts.of(opened, sample, settings, data) for step, settings in wanted.items()}
     if moving:
         pictures |= _animations([work.only(moving) for work in looked], opened, limits)
     return {
@@ -86,12 +91,11 @@ def _moving(work: Work, opened: Opened) -> list[str]:
 def _stills(
     chosen: Sequence[Work], opened: Opened, stored: Image.Image, base: Image.Image
 ) -> dict[str, Picture]:
-    with sharing():
-        return {
-            variant.name: encode(pixels, variant, _profile(work, opened))
-            for work in chosen
-            for variant, pixels in work.render(_in_colours(work, stored, base))
-        }
+    return {
+        variant.name: encode(pixels, variant, _profile(work, opened))
+        for work in chosen
+        for variant, pixels in work.render(_in_colours(work, stored, base))
+    }
 
 
 def _animations(chosen: Sequence[Work], opened: Opened, limits: Limits) -> dict[str, Picture]:

@@ -46,6 +46,32 @@ def sharing() -> Iterator[None]:
         _kept.reset(token)
 
 
+def smaller(im: Image.Image, side: int) -> Image.Image:
+    """Return the smallest copy of all of `im` that was made within `sharing` and whose longer side has
+    `side` pixels at least: what only wants to look at the picture needn't make one of its own.
+    """
+    kept = _kept.get() or {}
+    while True:
+        whole = (0, 0, im.width, im.height)
+        made = [
+            copy
+            for (of, size, box), (_, copy) in kept.items()
+            if of == id(im) and box == whole and max(size) >= side and _alike(size, im.size)
+        ]
+        if not made or min(map(_pixels, made)) >= _pixels(im):
+            return im
+        im = min(made, key=_pixels)
+
+
+def _pixels(im: Image.Image) -> int:
+    return im.width * im.height
+
+
+def _alike(size: Size, other: Size) -> bool:
+    """Say whether two sizes have the same proportions, as well as whole pixels can."""
+    return abs(size[0] * other[1] - size[1] * other[0]) <= max(other)
+
+
 def resize(im: Image.Image, size: Size, box: Box | None = None) -> Image.Image:
     """Return the part `box` of `im` (in its pixels; everything, by default) at `size`.
 

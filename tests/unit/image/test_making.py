@@ -446,3 +446,16 @@ def test_a_cameras_own_preview_is_no_page() -> None:
     assert (
         image.make(eyes.read_bytes(), {"s": {"tags": "basic"}}, Limits())["s"].facts["frames"] == 2
     )
+
+
+def test_what_only_looks_at_the_picture_takes_a_copy_that_was_made() -> None:
+    base = corners(400, 300)
+    with resampling.sharing():
+        half = resampling.resize(base, (200, 150))
+        small = resampling.resize(half, (60, 45))
+        resampling.resize(base, (20, 15), (0, 0, 100, 75))  # a part
+        resampling.resize(base, (20, 40))  # stretched
+        assert resampling.smaller(base, 60) is small
+        assert resampling.smaller(base, 61) is half
+        assert resampling.smaller(base, 201) is base
+    assert resampling.smaller(base, 60) is base
