@@ -52,7 +52,7 @@ def smaller(im: Image.Image, side: int) -> Image.Image:
     """
     kept = _kept.get() or {}
     while True:
-        whole = (0, 0, im.width, im.height)
+        whole: Box = (0, 0, im.width, im.height)
         made = [
             copy
             for (of, size, box), (_, copy) in kept.items()
