@@ -99,7 +99,7 @@ def list_letters(
     if not letters:
         render.err().print("no dead letters")
         return
-    words.put(view.table(letters, words.width()))
+    words.put(view.table(letters, words.width(), project.graph.prefix))
     render.err().print(f"{words.plural(len(letters), 'dead letter')}")
     render.err().print(
         "[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq groups, imgpipe dlq redrive"
@@ -200,7 +200,7 @@ def redrive(
     letters, homes = _find(project, choice)
     routes = by_group.routes(project, letters, force=force)
     if dry_run:
-        _show_plan(routes, json)
+        _show_plan(routes, project.graph.prefix, json=json)
         return
     untried: list[Outcome] = []
     if canary:
@@ -238,7 +238,7 @@ def purge(
     letters, homes = _find(project, choice)
     if letters and not yes:
         width = render.err().width
-        render.err().print(fitted(view.table(letters, width), width))
+        render.err().print(fitted(view.table(letters, width, project.graph.prefix), width))
         asking.confirm(
             "throwing letters away",
             f"Throw {words.plural(len(letters), 'dead letter')} away for good?",
@@ -330,7 +330,7 @@ def _archived(project: Project, ids: tuple[str, ...], *, back: bool, json: bool)
     if json:
         render.print_json([each.as_json() for each in found])
     elif not back and found:
-        words.put(view.rescued(found))
+        words.put(view.rescued(found, project.graph.prefix))
     done = "put back" if back else "in the archive"
     render.err().print(f"{words.plural(len(found), 'dead letter')} {done}")
 
@@ -433,14 +433,14 @@ def _run(outcomes: Iterable[Outcome], total: int, what: str) -> list[Outcome]:
     )
 
 
-def _show_plan(routes: list[tuple[Letter, Route]], json: bool) -> None:
+def _show_plan(routes: list[tuple[Letter, Route]], prefix: str, *, json: bool) -> None:
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
 
     if json:
         render.print_json([view.letter_json(letter, way) for letter, way in routes])
     elif routes:
-        words.put(*view.plan(routes))
+        words.put(*view.plan(routes, prefix))
     else:
         render.err().print("no dead letters")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
+from imgpipe.operate import images
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
 from imgpipe.operate.times import from_iso
@@ -29,10 +30,12 @@ ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
 
 
-def table(letters: Sequence[Letter], width: int) -> Table:
-    """Return letters as a table; where there is room, with the queue and the attempts."""
+def table(letters: Sequence[Letter], width: int, prefix: str = "") -> Table:
+    """Return letters as a table; where there is room, with the queue and the attempts. Keys are shown as people call
+    them, without `prefix`.
+    """
     if width >= WIDE:
-        return _wide(letters)
+        return _wide(letters, prefix)
     made = words.table(
         "id", "step", "key", "why", "since", "kept for", folds=("step", "key", "why")
     )
@@ -40,7 +43,7 @@ def table(letters: Sequence[Letter], width: int) -> Table:
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
             render.safe(letter.step),
-            render.safe(letter.key or "-"),
+            _image(letter.key, prefix),
             _why(letter),
             words.short_time(letter.first_seen),
             _kept(letter),
@@ -73,7 +76,7 @@ def groups(found: Sequence[Group]) -> Table:
     return made
 
 
-def rescued(found: Sequence[Rescued]) -> Table:
+def rescued(found: Sequence[Rescued], prefix: str = "") -> Table:
     """Return archived letters as a table."""
     made = words.table(
         "id", "queue", "key", "why", "failed", "archived", folds=("queue", "key", "why")
@@ -84,7 +87,7 @@ def rescued(found: Sequence[Rescued]) -> Table:
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
             render.safe(letter.queue),
-            render.safe(letter.key or "-"),
+            _image(letter.key, prefix),
             render.safe(why),
             *(words.short_time(when) if when else "-" for when in times),
         )
@@ -101,7 +104,7 @@ def canary_line(tried: Tried) -> str:
     return f"canary {tried.group.id} [{colour}]{tried.verdict}[/]: {about}{why}; {then}"
 
 
-def _wide(letters: Sequence[Letter]) -> Table:
+def _wide(letters: Sequence[Letter], prefix: str) -> Table:
     columns = ("id", "queue", "step", "key", "error", "reason", "since", "kept for", "attempts")
     made = words.table(*columns, right=("attempts",), folds=("step", "key", "reason"))
     for letter in letters:
@@ -109,7 +112,7 @@ def _wide(letters: Sequence[Letter]) -> Table:
             render.safe(letter.id[:ID_SHOWN]),
             render.safe(letter.queue),
             render.safe(letter.step),
-            render.safe(letter.key or "-"),
+            _image(letter.key, prefix),
             render.safe(letter.error or "unknown"),
             render.safe(words.reason(letter.reason)),
             words.short_time(letter.first_seen),
@@ -117,6 +120,10 @@ def _wide(letters: Sequence[Letter]) -> Table:
             str(letter.receives or "-"),
         )
     return made
+
+
+def _image(key: str | None, prefix: str) -> str:
+    return render.safe(images.short(prefix, key) if key else "-")
 
 
 def _why(letter: Letter) -> str:
@@ -236,9 +243,9 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     return " · ".join(parts)
 
 
-def plan(routes: Sequence[tuple[Letter, Route]]) -> Iterator[RenderableType]:
+def plan(routes: Sequence[tuple[Letter, Route]], prefix: str = "") -> Iterator[RenderableType]:
     """Yield where each letter would go; once, why some would only fail again."""
-    yield _plan_table(routes)
+    yield _plan_table(routes, prefix)
     if any(_pointless(route) for _, route in routes):
         yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
 
@@ -255,7 +262,7 @@ def _way(route: Route) -> str:
     )
 
 
-def _plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
+def _plan_table(routes: Sequence[tuple[Letter, Route]], prefix: str) -> Table:
     made = words.table(
         "id",
         "step",
@@ -268,7 +275,7 @@ def _plan_table(routes: Sequence[tuple[Letter, Route]]) -> Table:
         made.add_row(
             letter.id[:ID_SHOWN],
             render.safe(letter.step),
-            render.safe(letter.key or "-"),
+            _image(letter.key, prefix),
             _why(letter),
             _way(route),
         )
