@@ -20,6 +20,8 @@ name: guest
 uploads: {{bucket: {BUCKET}, prefix: incoming/, outputs: processed/}}
 steps:
   small: {{via: function, variants: {{small: {{width: 60}}}}}}
+  again: {{on: restored, variants: {{again: {{width: 60}}}}}}
+  words: {{on: tagged, exif: true}}
   tidy:  {{on: removed}}
 lambda: {{timeout: 60s, backoff: 1s}}
 """
@@ -47,7 +49,7 @@ def keys(s3: Any, prefix: str = "") -> set[str]:
     return {it["Key"] for it in listed}
 
 
-@pytest.mark.capability("S1-8", "S2-2")
+@pytest.mark.capability("S1-8", "S2-1", "S2-4")
 def test_a_pipeline_is_a_guest_in_a_bucket_that_was_there(guest: Pipeline) -> None:
     missing = guest.run("plan", code=None)
     assert missing.code == 1
@@ -57,25 +59,32 @@ def test_a_pipeline_is_a_guest_in_a_bucket_that_was_there(guest: Pipeline) -> No
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="theirs.txt", Body=b"theirs")
     theirs = guest.client("sns").create_topic(Name="theirs")["TopicArn"]
-    rule = {"Id": "audit", "TopicArn": theirs, "Events": ["s3:ObjectTagging:*"]}
+    rule = {"Id": "audit", "TopicArn": theirs, "Events": ["s3:ObjectAcl:Put"]}
     s3.put_bucket_notification_configuration(
         Bucket=BUCKET, NotificationConfiguration={"TopicConfigurations": [rule]}
     )
     assert "keeps no versions" in guest.run("plan").out
 
     guest.run("up", "--yes")
-    assert set(entries(s3)) == {
-        "audit",
-        "imgpipe-guest-local-uploaded",
-        "imgpipe-guest-local-removed",
+    ours = {f"imgpipe-guest-local-{it}" for it in ("uploaded", "removed", "restored", "tagged")}
+    assert set(entries(s3)) == {"audit", *ours}
+    told = {
+        it["id"]: it["events"] for it in guest.run("events", "--bucket", "--json").json["rules"]
+    }
+    assert told == {
+        "audit": ["s3:ObjectAcl:Put"],
+        "imgpipe-guest-local-uploaded": ["s3:ObjectCreated:*"],
+        "imgpipe-guest-local-removed": ["s3:LifecycleExpiration:*", "s3:ObjectRemoved:*"],
+        "imgpipe-guest-local-restored": ["s3:ObjectRestore:Completed"],
+        "imgpipe-guest-local-tagged": ["s3:ObjectTagging:*"],
     }
     assert "Status" not in s3.get_bucket_versioning(Bucket=BUCKET)
     guest.run("upload", DEMO / "rocket.jpg", "--wait")
     [made] = keys(s3, "processed/")
     assert made.startswith("processed/small/rocket.")
-    told = {it["id"]: it for it in guest.run("doctor", "--json", code=3).json}
-    assert told["existing-bucket"]["what"].startswith(f"bucket {BUCKET}: ")
-    assert not {"trigger-notification", "loop", "drift"} & set(told)
+    found = {it["id"]: it for it in guest.run("doctor", "--json", code=3).json}
+    assert found["existing-bucket"]["what"].startswith(f"bucket {BUCKET}: ")
+    assert not {"trigger-notification", "loop", "drift"} & set(found)
     guest.run("plan", "--check")
 
     s3.put_bucket_notification_configuration(
