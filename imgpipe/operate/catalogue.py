@@ -35,6 +35,8 @@ AGAIN_S = 600.0
 """On AWS a reading of 20,000 rows is about 7,500 read units: a fifth of a cent."""
 DEAF_S = 10.0
 """Who heard nothing for so long may be wrong, and is not asked."""
+FACTS = ("palette", "tags", "exif")
+SAMPLE = 20
 SLICE, REST_S = 100, 0.01
 """After so many rows the reading lets others have the processor."""
 
@@ -107,6 +109,11 @@ class Catalogue:
         found = self._rows(held, search, cursor, size)
         return gallery.fill(self._project.graph.prefix, search, found, size, cursor)
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has read, and hears of changes."""
+        return self._held() is not None
+
     def counts(self) -> dict[str, int] | None:
         """Return how many images have each status; None while not all are held."""
         held = self._held()
@@ -116,7 +123,12 @@ class Catalogue:
         return {status: counted[status] for status in gallery.SHOWN}
 
     def _latest(self) -> Iterator[Row]:
-        found = rows.by_status(self._project, gallery.SHOWN, limit=self._most + 1)
+        """Read what all know of, of the steps that are declared and of those that the latest rows still name."""
+        latest = rows.by_status(self._project, gallery.SHOWN, limit=SAMPLE, page_size=SAMPLE)
+        steps = {*self._project.spec.steps, *(name for row in latest for name in row["steps"])}
+        found = rows.facts_by_status(
+            self._project, gallery.SHOWN, limit=self._most + 1, steps=steps, facts=FACTS
+        )
         for number, row in enumerate(found, 1):
             if number % SLICE == 0:
                 self._sleep(REST_S)

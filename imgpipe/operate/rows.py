@@ -12,6 +12,7 @@ from imgpipe.cloud import explain
 from imgpipe.errors import ThrottledError
 from imgpipe.operate import parallel
 from imgpipe.operate.times import iso
+from imgpipe.runtime.items import decode
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
 if TYPE_CHECKING:
@@ -82,6 +83,28 @@ def began(project: Project) -> datetime:
     except dynamodb.exceptions.ClientError as error:
         raise explain(error, f"table {table}") from error
     return made
+
+
+def facts_by_status(
+    project: Project,
+    statuses: Sequence[str],
+    *,
+    limit: int,
+    steps: Collection[str],
+    facts: Collection[str],
+) -> Iterator[Row]:
+    """Yield rows as `by_status` does, with key, status and moments, and of `facts` what these steps told: a tenth of
+    the work for who reads many.
+    """
+    dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
+    only = _projection(steps, facts)
+    shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
+    streams = [
+        (_told(item) for item in _items(dynamodb, {**_query(table, shard, None, None), **only}))
+        for shard in shards
+    ]
+    newest_first = heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
+    return islice(newest_first, limit)
 
 
 def count(
@@ -164,6 +187,38 @@ def _page(dynamodb: Any, query: Mapping[str, Any]) -> Mapping[str, Any]:
     except dynamodb.exceptions.ClientError as error:
         raise explain(error, f"table {query['TableName']}") from error
     return answer
+
+
+def _projection(steps: Collection[str], facts: Collection[str]) -> dict[str, Any]:
+    fields = ["pk", "status", "uploaded_at", "updated_at"]
+    words = sorted({"steps", "facts", *fields, *steps, *facts})
+    names = {word: f"#n{number}" for number, word in enumerate(words)}
+    paths = [names[field] for field in fields]
+    paths += [
+        ".".join(names[word] for word in ("steps", step, "facts", fact))
+        for step in sorted(steps)
+        for fact in sorted(facts)
+    ]
+    return {
+        "ProjectionExpression": ", ".join(paths),
+        "ExpressionAttributeNames": {name: word for word, name in names.items()},
+    }
+
+
+def _told(item: Mapping[str, Any]) -> Row:
+    fields = decode(item)
+    told = [step.get("facts", {}) for _, step in sorted(fields.get("steps", {}).items())]
+    kept = {name: fields[name] for name in ("status", "uploaded_at", "updated_at")}
+    facts = {name: fact for some in told for name, fact in some.items()}
+    return {"key": fields["pk"], **kept, "facts": facts}
+
+
+def _items(dynamodb: Any, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    page = _page(dynamodb, query)
+    yield from page.get("Items", [])
+    while "LastEvaluatedKey" in page:
+        page = _page(dynamodb, {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]})
+        yield from page.get("Items", [])
 
 
 def _rest_of(dynamodb: Any, query: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[Row]:

@@ -41,8 +41,8 @@ BEFORE_MOST_BYTES = 40_000_000
 """An original above this isn't fetched for the slider."""
 SANDBOX = "default-src 'none'; sandbox"
 CHUNK_BYTES = 256 * 1024
-COUNTED_PAGES = 3
-"""Pages of the index a status and shard: about 5,000 rows; then `+`."""
+COUNTED_PAGES = 1
+"""Pages of the index a status and shard, where not all images are held in memory: about 1,500 rows; then `+`."""
 
 
 def search_of(query: Mapping[str, str]) -> gallery.Search:
@@ -91,21 +91,18 @@ class Gallery:
         return HTMLResponse(body, headers={"x-next": again, "x-count": str(len(found.rows))})
 
     def counts(self, _request: Request) -> Response:
-        """How many images have each status; `+` where counting stopped."""
-        held = self._console.hub.catalogue.counts()
-        counted = (
-            {name: (number, True) for name, number in held.items()}
-            if held
-            else {
-                name: rows.count(self._console.project, name, COUNTED_PAGES)
-                for name in gallery.SHOWN
-            }
-        )
+        """How many images have each status; `+` where counting stopped. 202 while they are being read."""
+        catalogue, project = self._console.hub.catalogue, self._console.project
+        if not catalogue.ready:
+            return Response(status_code=202)
+        held = catalogue.counts()
+        counted = {name: (number, True) for name, number in (held or {}).items()} or {
+            name: rows.count(project, name, COUNTED_PAGES) for name in gallery.SHOWN
+        }
         total = sum(number for number, _ in counted.values())
         counted[""] = (total, all(complete for _, complete in counted.values()))
-        return JSONResponse(
-            {name: f"{n:,}{'' if all_ else '+'}" for name, (n, all_) in counted.items()}
-        )
+        words = {name: f"{n:,}{'' if all_ else '+'}" for name, (n, all_) in counted.items()}
+        return JSONResponse(words)
 
     def tile(self, row: Row) -> dict[str, Any]:
         """Return what browsers are sent when a row changed."""

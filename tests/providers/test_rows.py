@@ -85,6 +85,22 @@ def test_rows_are_chosen_by_tag_and_camera(project: Project) -> None:
     assert keys(limited) == ["incoming/2.jpg"]
 
 
+def test_of_many_rows_only_the_facts_that_are_asked_for_are_read(project: Project) -> None:
+    facts = {"palette": ["#2255cc"], "exif": {"make": "Leica"}, "width": 800}
+    for minute in range(6):
+        status = "done" if minute % 2 else "failed"
+        told = result(f"incoming/{minute}.jpg", uploaded_at=at(minute), status=status, facts=facts)
+        put_row(project, told)
+    whole = list(rows.by_status(project, ("done", "failed")))
+    step = next(iter(whole[0]["steps"]))
+    asked = {"limit": 5, "steps": {step, "not-there"}, "facts": ("palette", "exif")}
+    found = list(rows.facts_by_status(project, ("done", "failed"), **asked))
+    assert keys(iter(found)) == keys(iter(whole[:5]))
+    assert [row["status"] for row in found] == [row["status"] for row in whole[:5]]
+    assert found[0]["facts"] == {"palette": ["#2255cc"], "exif": {"make": "Leica"}}
+    assert found[0]["updated_at"] == whole[0]["updated_at"]
+
+
 def test_counting_says_when_it_stopped_early(project: Project) -> None:
     for number in range(7):
         put_row(project, result(f"incoming/{number}.jpg"))

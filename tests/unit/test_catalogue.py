@@ -14,7 +14,9 @@ from imgpipe.operate.catalogue import DEAF_S, Catalogue
 from imgpipe.operate.gallery import Search
 from imgpipe.operate.times import iso
 
-PROJECT: Any = SimpleNamespace(graph=SimpleNamespace(prefix="incoming/"))
+PROJECT: Any = SimpleNamespace(
+    graph=SimpleNamespace(prefix="incoming/"), spec=SimpleNamespace(steps={"metadata": None})
+)
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "uploaded_at": at,
         "updated_at": at,
         "status": "done",
+        "steps": {},
         "facts": {"palette": ["#2255cc"] if number % 2 else ["#c02020"]},
         **changes,
     }
@@ -47,6 +50,10 @@ class Table(dict[str, dict[str, Any]]):
             self.scanned += 1
             yield it
 
+    def facts_by_status(self, project: Any, statuses: Sequence[str], **asked: Any) -> Any:
+        assert asked["steps"] == {"metadata"}
+        return self.by_status(project, statuses, limit=asked["limit"])
+
     def by_keys(self, _project: Any, keys: Collection[str]) -> dict[str, dict[str, Any]]:
         return {key: self[key] for key in keys if key in self}
 
@@ -59,6 +66,7 @@ class Table(dict[str, dict[str, Any]]):
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     made = Table({it["key"]: it for it in map(row, range(300))})
     monkeypatch.setattr(rows, "by_status", made.by_status)
+    monkeypatch.setattr(rows, "facts_by_status", made.facts_by_status)
     monkeypatch.setattr(rows, "by_keys", made.by_keys)
     return made
 

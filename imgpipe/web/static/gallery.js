@@ -114,6 +114,7 @@ let asked = 0;
 async function count() {
   asked = 0;
   const answer = await fetch("/counts", { headers: OWN }).catch(() => null);
+  if (answer?.status === 202) { asked = setTimeout(count, 1000); return; }
   if (!answer?.ok) return;
   const told = await answer.json();
   for (const it of $$("[data-count]")) it.textContent = told[it.dataset.count] ?? "";
