@@ -43,6 +43,8 @@ def refusal(name: str, value: object, folder: Path) -> str:
     try:
         _try(name, value, folder, "RGB")
     except Exception as error:  # noqa: BLE001 - libraries raise what they like for a wrong value
+        if isinstance(value, dict):
+            return f"`{name}`: {error}"
         return f"`{name}` can't be {shown(value)} ({error})"
     return ""
 

@@ -163,7 +163,7 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
         ("{variants: {v: {width: 9, dpr: [5]}}}", "dpr"),
         (
             "{variants: {v: {width: 9}}, filters: [{watermark: {image: no.png}}]}",
-            "no file `no.png`",
+            "`watermark`: there is no file `no.png`",
         ),
         ("{variants: {v: {width: 9}}, filters: [watermark]}", "give it a `text` or an `image`"),
         (
