@@ -12,7 +12,7 @@ from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.deploy.problems import did_you_mean
+from imgpipe.deploy.problems import did_you_mean, meant
 from imgpipe.deploy.units import shown
 from imgpipe.runtime.settings import Limits
 
@@ -38,8 +38,9 @@ def refusal(name: str, value: object, folder: Path) -> str:
     try:
         find(name, folder)
     except LookupError as error:
-        near = did_you_mean(name, sorted(FILTERS))
-        return f"{error}{near or f'; one of your own is a file {_file(name, folder)}'}"
+        known = sorted(FILTERS)
+        own = "" if meant(name, known) else f"; one of your own is a file {_file(name, folder)}"
+        return f"{error}{did_you_mean(name, known)}{own}"
     try:
         _try(name, value, folder, "RGB")
     except Exception as error:  # noqa: BLE001 - libraries raise what they like for a wrong value

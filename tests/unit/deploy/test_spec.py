@@ -165,6 +165,7 @@ def test_a_wrong_value_is_told_in_plain_words(more: str, message: str | None) ->
             "{variants: {v: {width: 9}}, filters: [{watermark: {image: no.png}}]}",
             "`watermark`: there is no file `no.png`",
         ),
+        ("{variants: {v: {width: 9}}, filters: [zzz]}", "is a file lambdas/images/filters/zzz.py"),
         ("{variants: {v: {width: 9}}, filters: [watermark]}", "give it a `text` or an `image`"),
         (
             "{variants: {v: {width: 9}}, filters: [{watermark: 日本語 写真}]}",
