@@ -694,12 +694,17 @@ def run(seed: int, *, trace: bool = False) -> Outcome:
     with (
         mock.patch.object(log, "now", now),
         mock.patch.object(remedy, "datetime", operator),
+        mock.patch.object(walk.rows, "began", _never),
         mock.patch.object(log, "line", _silent),
         mock.patch.object(log, "count", _silent),
         mock.patch.object(steps, "os", chance),
         mock.patch.object(steps, "code_hash", code_hash),
     ):
         return world.run()
+
+
+def _never(_: object) -> None:
+    """When the pipeline began: nothing is older."""
 
 
 def _silent(*_: object, **__: object) -> None:
