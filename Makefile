@@ -54,7 +54,7 @@ test: check
 
 .venv/security/installed: requirements-security.lock .venv/installed-dev
 	$(BIN)/python -m venv .venv/security
-	$(BIN)/uv pip install --quiet --python .venv/security/bin/python --require-hashes -r requirements-security.lock
+	.venv/security/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-security.lock
 	@touch $@
 
 .venv/security-node/installed: tests/security/scan/package.json
