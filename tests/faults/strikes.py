@@ -33,7 +33,7 @@ PASSING: tuple[Kind, ...] = ("throttle", "broken", "timeout", "lost")
 """Met once, and then the SDK's next try goes through."""
 ENDING: tuple[Kind, ...] = ("denied", "kill_before", "kill_after")
 KINDS: tuple[Kind, ...] = (*PASSING, *ENDING)
-READING = ("Get", "List", "Describe", "Head")
+READING = ("Get", "List", "Describe", "Head", "BatchGet", "Query", "Scan", "Lookup", "Filter")
 
 _ABOUT = (
     *("FunctionName", "StatementId", "Qualifier", "EventSourceArn", "TableName", "RoleName"),
@@ -73,6 +73,7 @@ class Line:
 
     kill: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGKILL)
     strike: Strike | None = None
+    told: Callable[[str], object] = lambda _call: None
     refusals: dict[str, list[Refused]] = field(default_factory=dict)
     """By operation, such as `sqs:CreateQueue`: what its next calls hear, one after the other."""
     calls: list[str] = field(default_factory=list)
@@ -107,9 +108,15 @@ class Line:
             self._begun[name] += 1
             self._here.call = f"{name} #{self._begun[name]}"
             self.calls.append(self._here.call)
+            self.told(self._here.call)
 
-    def send(self, request: Any, send: Callable[[Any], Any]) -> Any:
-        """Send a request, one of perhaps several of a call."""
+    def send(
+        self,
+        request: Any,
+        send: Callable[[Any], Any],
+        through: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Send a request, one of perhaps several of a call; by `through` where no fault meets it."""
         if self.dead:
             raise Killed
         call: str | None = getattr(self._here, "call", None)
@@ -117,12 +124,12 @@ class Line:
             return refusal(request, *waiting.pop(0))
         strike = self.strike
         if call is None or strike is None or not strike.meets(call):
-            return send(request)
+            return (through or send)(request)
         with self._lock:
             self._tries[call] += 1
             first = self._tries[call] == 1
         if not first and strike.kind != "denied":
-            return send(request)
+            return (through or send)(request)
         self.met += first
         return self._befall(strike.kind, request, send)
 
