@@ -61,10 +61,12 @@ def rollback(
     yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
 ) -> None:
     """Make a function what it was: code, settings, memory, timeout. Without FUNCTION, undo the last `up`'s functions.
 
-    pipeline.yaml and lambdas/ stay as they are: the next `up` brings back what they say.
+    pipeline.yaml and lambdas/ stay as they are: the next `up` brings back what they say. With --json, a list of what
+    went back.
     """
     from imgpipe.operate import versions as verb
     from imgpipe.operate.project import open_project
@@ -78,28 +80,34 @@ def rollback(
     known = verb.listed(project, function)
     wanted = verb.before_last_up(known) if function is None else [verb.target(known, function, to)]
     changing = _shown(project, wanted)
-    if not changing:
-        render.err().print("nothing to change: it is so already")
-        return
-    if not yes:
+    if changing and not yes:
         asking.confirm("the rollback", "Roll back?")
-    for version in changing:
+    for version, _ in changing:
         verb.rollback(project, site_of(project), version)
         render.err().print(f"{version.name} is at version {version.number} again")
+    if json:
+        render.print_json(
+            [
+                {"function": it.name, "version": it.number, "changes": words}
+                for it, words in changing
+            ]
+        )
     render.err().print(
         "[cyan]next:[/] imgpipe versions; imgpipe plan shows what `up` would bring back"
+        if changing
+        else "nothing to change: it is so already"
     )
 
 
-def _shown(project: Project, wanted: Sequence[Version]) -> list[Version]:
-    """Print what would change; return the versions that change anything."""
+def _shown(project: Project, wanted: Sequence[Version]) -> list[tuple[Version, list[str]]]:
+    """Print what would change; return the versions that change anything, and what."""
     from imgpipe.operate import versions as verb
 
     live, changing = verb.live(project, wanted), []
     for version in wanted:
         words = list(verb.changes(live.get(version.function.name), version.function))
         if words:
-            changing.append(version)
+            changing.append((version, words))
             render.err().print(
                 f"[yellow]~[/] {version.name} → version {version.number}: {', '.join(words)}"
             )

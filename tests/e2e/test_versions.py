@@ -88,7 +88,8 @@ def test_a_bad_day_is_undone(back: Pipeline) -> None:
         60,
     )
 
-    back.run("rollback", "small", "--to", "2", "--yes")
+    [told] = back.run("rollback", "small", "--to", "2", "--yes", "--json").json
+    assert (told["function"], told["version"], bool(told["changes"])) == ("small", 2, True)
     assert [(v["version"], v["current"]) for v in versions(back, "small")] == [
         (2, True),
         (1, False),
