@@ -181,6 +181,8 @@ def _make(cloud: EmbeddedCloud, resource: r.Resource) -> None:
             s3.put_bucket_versioning(
                 Bucket=resource.name, VersioningConfiguration={"Status": status}
             )
+        case r.ExistingBucket():
+            cloud.client("s3").create_bucket(Bucket=resource.name)
         case r.Queue():
             cloud.client("sqs").create_queue(QueueName=resource.name)
         case r.Topic():
@@ -215,6 +217,16 @@ class Play:
     def settings(self) -> Settings:
         told = Settings.loads(self.branch.environment[SETTINGS_VARIABLE])
         return replace(told, limits=replace(told.limits, isolate=False))
+
+    @property
+    def _variant(self) -> str:
+        """Some variant's key, where this pipeline keeps them: in a bucket of their own, or beside the uploads."""
+        graph = self.stage.graph
+        return (
+            "thumb/a.jpg"
+            if graph.variants_bucket != graph.uploads_bucket
+            else "processed/thumb/a.jpg"
+        )
 
     def __call__(self) -> None:
         {
@@ -269,7 +281,7 @@ class Play:
             removal = self._change(key, "v1", "ObjectRemoved:DeleteMarkerCreated")
             self._serve(self._event(removal), handler)
         order = {"v": 1, "kind": "outputs", "key": "incoming/there.jpg", "version_id": "v0"}
-        self._serve(sqs_event({**order, "keys": ["thumb/a.jpg"]}), handler)
+        self._serve(sqs_event({**order, "keys": [self._variant]}), handler)
 
     def _writer(self) -> None:
         handler = functools.partial(writer.run, store=self.stage.store, settings=self.settings)
@@ -315,7 +327,7 @@ class Play:
 
     def _end(self, key: str) -> dict[str, Any]:
         status = "done" if "completed" in self.settings.notices else "failed"
-        made = {"key": "thumb/a.jpg", "width": 2, "height": 2, "bytes": 9, "format": "jpeg"}
+        made = {"key": self._variant, "width": 2, "height": 2, "bytes": 9, "format": "jpeg"}
         return {
             "v": 1,
             "id": key,
@@ -334,9 +346,9 @@ class Play:
         if not self.settings.link_s or "completed" not in self.settings.notices:
             return
         self.stage.cloud.client("s3").put_object(
-            Bucket=self.settings.variants_bucket, Key="thumb/a.jpg", Body=SMALL
+            Bucket=self.settings.variants_bucket, Key=self._variant, Body=SMALL
         )
-        url = self.stage.store.link(self.settings.variants_bucket, "thumb/a.jpg", 60)
+        url = self.stage.store.link(self.settings.variants_bucket, self._variant, 60)
         if urllib3.request("GET", url, retries=False).status != 200:
             raise DeniedError("the link opens nothing")
 
