@@ -288,11 +288,17 @@ def _next_steps(project: Project) -> None:
 
 
 def _after_down(env: str, kept: Sequence[Action], any_: bool) -> None:
-    if kept:
-        names = render.safe(", ".join(action.key.name for action in kept))
-        render.err().print(f"kept: {names}")
+    from imgpipe.deploy.resources import ExistingBucket
+
+    others = [one for one in kept if isinstance(one.resource, ExistingBucket)]
+    ours = [one for one in kept if one not in others]
+    if others:
+        names = render.safe(", ".join(one.key.name for one in others))
+        render.err().print(f"left: {names}, which was there before the pipeline, with all in it")
+    if ours:
+        render.err().print(f"kept: {render.safe(', '.join(one.key.name for one in ours))}")
         render.err().print("[cyan]next:[/] imgpipe down --delete-data takes them down too")
     else:
         render.err().print("nothing of it is left" if any_ else "nothing to take down")
-    if env == options.LOCAL and not kept:
+    if env == options.LOCAL and not ours:
         render.err().print("[cyan]next:[/] imgpipe local stop")

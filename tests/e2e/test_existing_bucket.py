@@ -95,6 +95,8 @@ def test_a_pipeline_is_a_guest_in_a_bucket_that_was_there(guest: Pipeline) -> No
     s3.delete_object(Bucket=BUCKET, Key="incoming/rocket.jpg")
     guest.wait_for("the results to go", lambda: not keys(s3, "processed/"))
 
-    guest.run("down", "--yes", "--delete-data")
+    said = guest.run("down", "--yes", "--delete-data").err
+    assert f"left: {BUCKET}, which was there before the pipeline" in said
+    assert "takes them down too" not in said
     assert entries(s3) == {"audit": theirs}
     assert keys(s3) == {"theirs.txt"}

@@ -65,7 +65,7 @@ def test_joined_by_a_call_uploads_are_lost_with_the_tier_and_by_a_queue_they_are
     options = ("--compare", "--images", "4", "--megapixels", "0.2", "--plot", plotted, "--json")
     phases = {
         (each["mode"], each["weather"]): each
-        for each in studio.run("load", *options).json["phases"]
+        for each in studio.run("load", *options, timeout_s=900).json["phases"]
     }
     assert set(phases) == {
         (mode, weather) for mode in ("coupled", "decoupled") for weather in ("calm", "slow", "down")
