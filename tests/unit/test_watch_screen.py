@@ -17,15 +17,19 @@ from imgpipe.cli.screen.app import Watch, left_behind
 from imgpipe.cli.screen.table import Table
 from imgpipe.cli.views import watch
 from imgpipe.errors import UnreachableError
+from imgpipe.operate import metrics
 from imgpipe.operate.dlq.groups import Group, grouped
 from imgpipe.operate.dlq.letters import Letter
+from imgpipe.operate.gallery import SHOWN
+from imgpipe.operate.live import LATEST
 from imgpipe.operate.pulse import Rates
 from imgpipe.operate.ticks import Tick, described, steps
 from imgpipe.operate.watch import Sample
 from imgpipe.operate.why.facts import Facts
 from imgpipe.operate.why.verdict import Story, tell
-from imgpipe.runtime.row import merge, view
-from tests.studio import result, studio_graph
+from imgpipe.runtime.row import SHARDS, merge, view
+from tests.photos import ROOT
+from tests.studio import result, studio, studio_graph
 
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 GRAPH = studio_graph()
@@ -326,3 +330,12 @@ def test_every_tick_is_one_document() -> None:
         1234,
     )
     assert (told["done_per_min"], told["dead_letters"]) == (34, 1)
+
+
+def test_what_looking_costs_is_counted_as_the_page_says() -> None:
+    page = (ROOT / "docs" / "watch.md").read_text()
+    asked = list(metrics._queries(studio()))
+    assert f"({len(GRAPH.queues)} in the default pipeline)" in page
+    assert f"reads {len(asked)} metrics" in page
+    assert f"{LATEST} latest uploads" in page
+    assert f"{len(SHOWN) * SHARDS} times for the latest uploads" in page
