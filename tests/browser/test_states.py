@@ -78,7 +78,7 @@ def test_places_are_held_until_the_images_are_there_and_nothing_moves(
     assert shifted(page) == []
 
 
-@pytest.mark.parametrize("path", ["/desk", "/compare", "/image?key=incoming/placed.jpg"])
+@pytest.mark.parametrize("path", ["/", "/desk", "/compare", "/image?key=incoming/placed.jpg"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_moves_while_a_page_comes(
     page: Page, studio: Pipeline, path: str, width: int
@@ -89,6 +89,7 @@ def test_nothing_moves_while_a_page_comes(
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     page.wait_for_load_state("networkidle") if path != "/desk" else None
     expect(page.locator(".desk.arriving, .waits")).to_have_count(0)
+    expect(page.locator('[data-count=""]:empty')).to_have_count(0)
     assert shifted(page) == []
 
 
