@@ -89,7 +89,7 @@ guarantees: .venv/installed-dev
 
 soak: .venv/installed-dev
 	$(FIGURES) --simulations "$(SEEDS)" --storms "$(STORMS)"
-	IMGPIPE_SOAK=1 $(BIN)/pytest -q -n $(WORKERS) tests/faults/test_every_call.py
+	IMGPIPE_SOAK=1 $(BIN)/pytest -q -n $(WORKERS) tests/faults/test_every_call.py tests/faults/test_struck.py
 
 .venv/bench-node/installed: tests/benchmarks/core/package.json
 	@mkdir -p .venv/bench-node && cp $< .venv/bench-node/
