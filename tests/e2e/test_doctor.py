@@ -46,7 +46,9 @@ def test_faults_are_named_and_mended_by_the_command_that_is_told(
     assert all("imgpipe" not in one["command"].split()[0] for one in theirs)
 
     own_studio.run("up", "--yes")
-    assert own_studio.run("doctor", "--json").json == []
+    own_studio.wait_for(  # a mapping says what its last look at the queue came to until it looks again
+        "silence", lambda: own_studio.run("doctor", "--json", code=None).json == []
+    )
 
 
 def _all_but_the_lock(_folder: str, names: list[str]) -> list[str]:
