@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import seeding
+from tests.browser.conftest import served
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
@@ -38,6 +41,13 @@ def birds(studio: Pipeline) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def console(studio: Pipeline, birds: None) -> Iterator[str]:
+    """One that reads them as it starts: what was uploaded long ago is otherwise met minutes later."""
+    with served(studio) as link:
+        yield link.rstrip("/")
+
+
 def shown(page: Page, among: str = "zq/") -> set[str]:
     tiles = page.locator(f'#chunks .tile[data-key^="incoming/{among}"]').all()
     return {(tile.get_attribute("data-key") or "").rpartition("/")[2][:-4] for tile in tiles}
@@ -50,7 +60,6 @@ def finds(page: Page, names: set[str]) -> None:
         expect(tile).to_have_count(1 if name in names else 0)
 
 
-@pytest.mark.usefixtures("birds")
 def test_a_name_is_searched_while_it_is_typed(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("/")
@@ -63,7 +72,6 @@ def test_a_name_is_searched_while_it_is_typed(page: Page) -> None:
     finds(page, {"otter"})
 
 
-@pytest.mark.usefixtures("birds")
 @pytest.mark.parametrize(
     ("label", "value", "names"),
     [
@@ -84,7 +92,6 @@ def test_a_camera_a_tag_and_a_date_find(
     finds(page, names)
 
 
-@pytest.mark.usefixtures("birds")
 def test_a_colour_and_a_status_find_and_clearing_shows_all(page: Page) -> None:
     page.goto("/?q=zq/")
     page.get_by_text("Filters").click()
@@ -98,7 +105,6 @@ def test_a_colour_and_a_status_find_and_clearing_shows_all(page: Page) -> None:
     expect(page.locator('#chunks .tile[data-key="incoming/model.jpg"]')).to_have_count(1)
 
 
-@pytest.mark.usefixtures("birds")
 def test_what_matches_nothing_says_so_and_leads_back(page: Page) -> None:
     page.goto("/?tag=zqbird&q=otter")
     expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
