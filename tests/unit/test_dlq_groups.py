@@ -51,6 +51,15 @@ def test_failures_at_the_same_place_are_one_group() -> None:
     assert len({group.id for group in found}) == 4
 
 
+def test_what_is_wrong_with_an_image_is_one_group_whichever_steps_saw_it() -> None:
+    seen = [
+        letter(number, kind="rejected", steps=(step,), error="", reason="not_an_image")
+        for number, step in enumerate(("tag", "enhance", "tag"))
+    ]
+    [group] = grouped([*seen])
+    assert (len(group.letters), group.step) == (3, "enhance, tag")
+
+
 @given(st.integers(0, 10**12), st.text(alphabet="abcdef0123456789", min_size=8, max_size=40))
 def test_what_differs_from_image_to_image_changes_no_group(number: int, name: str) -> None:
     reason = f"cannot open '{name}' at byte {number} of incoming/{name}.jpg (0x{number:x})"

@@ -39,7 +39,8 @@ class Group:
 
     @property
     def step(self) -> str:
-        return self.letters[0].step
+        """Return the step that failed; of rejected images, all that refused them."""
+        return ", ".join(sorted({letter.step for letter in self.letters}))
 
     @property
     def error(self) -> str:
@@ -79,7 +80,9 @@ def place(reason: str) -> str:
 
 def fingerprint(letter: Letter) -> str:
     """Return the id of the group that `letter` belongs to."""
-    text = "\n".join((letter.step, letter.error, place(letter.reason)))
+    # Whichever steps look at an image, what is wrong with it is one thing.
+    where = letter.kind if letter.kind == "rejected" else letter.step
+    text = "\n".join((where, letter.error, place(letter.reason)))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
