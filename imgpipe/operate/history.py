@@ -2,6 +2,9 @@
 
 Counts are CloudWatch's, which is a minute or two behind. No metric knows an image's time from upload to done: those
 times are read off the latest rows.
+
+Not all that moves is somebody's image: S3 sends a test event when it is told whom to notify, schedules wake functions,
+alarms say that they are well. So where no image came, went or ended lately, no box moves anything.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
-from imgpipe.deploy.names import COMPLETED
+from imgpipe.deploy.names import ALARMS, COMPLETED
 from imgpipe.deploy.sketch import sketch
 from imgpipe.operate import metrics, rows
+from imgpipe.operate.gallery import SHOWN
 from imgpipe.operate.times import from_iso, iso
 
 if TYPE_CHECKING:
@@ -40,7 +44,9 @@ Points = list[tuple[datetime, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """An entry a minute from `since` on. `rates`: by box, such as `queue enhance`, messages in and out a minute."""
+    """An entry a minute from `since` on. `rates`: by box, such as `queue enhance`, messages in and out a minute; a box
+    that isn't in it has no metric.
+    """
 
     since: datetime
     ended: tuple[float, ...]
@@ -66,6 +72,8 @@ def history(project: Project, now: datetime | None = None) -> History:
         found = metrics.series(project, _wanted(project.graph), since, end)
         done = rows.by_status(project, ("done",), since=since, limit=MOST_ROWS)
         times = spans(done, since)
+        lately = end - timedelta(minutes=RATE_MINUTES)
+        came = list(rows.by_status(project, (*SHOWN, "removed"), since=lately, limit=1))
     except Exception as error:
         raise explain(error, "the last hour") from error
     published = found.get((project.graph.topics.get(COMPLETED, ""), _PUBLISHED), [])
@@ -77,7 +85,7 @@ def history(project: Project, now: datetime | None = None) -> History:
         ended=tuple(by_minute(published, since)),
         p50_s=tuple(round(cut[9], 2) if cut else None for cut in cuts),
         p95_s=tuple(round(cut[18], 2) if cut else None for cut in cuts),
-        rates=_rates(project.graph, found, end),
+        rates=_rates(project.graph, found, lately, came=bool(came)),
     )
 
 
@@ -86,12 +94,18 @@ def spans(found: Iterable[Row], since: datetime) -> list[list[float]]:
     minutes: list[list[float]] = [[] for _ in range(MINUTES)]
     for row in found:
         began, ended = from_iso(row["uploaded_at"]), from_iso(row["updated_at"])
-        if began is None or ended is None or ended < began:
+        if began is None or ended is None or ended < began or made_again(row):
             continue
         at = int((ended - since).total_seconds() // 60)
         if 0 <= at < MINUTES:
             minutes[at].append((ended - began).total_seconds())
     return minutes
+
+
+def made_again(row: Row) -> bool:
+    """Return whether every step was done more than once: then nobody knows any more when it was first done."""
+    steps = row.get("steps", {}).values()
+    return bool(steps) and all(int(step.get("attempts") or 0) > 1 for step in steps)
 
 
 def by_minute(points: Points, since: datetime) -> list[float]:
@@ -119,20 +133,23 @@ def _wanted(graph: Graph) -> dict[metrics.Name, Mapping[str, Any]]:
 
 
 def _rates(
-    graph: Graph, found: Mapping[metrics.Name, Points], end: datetime
+    graph: Graph, found: Mapping[metrics.Name, Points], since: datetime, *, came: bool
 ) -> dict[str, tuple[float, float]]:
     """Return what each box of the picture moves. What a queue's function does is what leaves the queue."""
-    since = end - timedelta(minutes=RATE_MINUTES)
     lately = {
         name: max((value for moment, value in points if moment >= since), default=0.0)
         for name, points in found.items()
     }
+    if not came and not lately.get((graph.topics.get(COMPLETED, ""), _PUBLISHED)):
+        lately = {}
+    alarms = graph.topics.get(ALARMS, "")
     fed = {branch.function: branch.queue for branch in graph.branches if branch.queue}
     rates: dict[str, tuple[float, float]] = {}
     for key, node in sketch(graph).nodes.items():
         name = key if isinstance(key, str) else key.name
-        rates[f"{node.shape} {node.title}"] = _moved(node.shape, name, fed.get(name), lately)
-    return {box: rate for box, rate in rates.items() if any(rate)}
+        if node.shape in {"queue", "function"} or (node.shape == "topic" and name != alarms):
+            rates[f"{node.shape} {node.title}"] = _moved(node.shape, name, fed.get(name), lately)
+    return rates
 
 
 def _moved(
@@ -143,7 +160,5 @@ def _moved(
         return published, published
     if shape == "queue":
         return lately.get((name, _SENT), 0.0), lately.get((name, _DELETED), 0.0)
-    if shape == "function":
-        done = lately.get((queue, _DELETED) if queue else (name, _INVOCATIONS), 0.0)
-        return done, done
-    return 0.0, 0.0
+    done = lately.get((queue, _DELETED) if queue else (name, _INVOCATIONS), 0.0)
+    return done, done

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.operate import rows, watch
+from imgpipe.operate.history import made_again
 from imgpipe.operate.times import from_iso
 
 if TYPE_CHECKING:
@@ -75,5 +76,6 @@ def measured(found: Iterable[Row], now: datetime) -> tuple[int, list[float]]:
         if began is None or ended is None or ended < began:
             continue
         recent += now - ended < timedelta(minutes=1)
-        times.append((ended - began).total_seconds() * 1000)
+        if not made_again(row):
+            times.append((ended - began).total_seconds() * 1000)
     return recent, times

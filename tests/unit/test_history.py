@@ -37,3 +37,12 @@ def test_points_add_up_by_the_minute_and_a_silent_minute_is_none() -> None:
     sums = by_minute(points, SINCE)
     assert len(sums) == MINUTES
     assert (sums[0], sums[59], sum(sums)) == (5.0, 1.0, 6.0)
+
+
+def test_what_was_made_again_is_no_time_from_upload_to_done() -> None:
+    once, twice = {"attempts": 1}, {"attempts": 2}
+    again = {**row(0, 50), "steps": {"enhance": twice, "tag": twice}}
+    retried = {**row(0, 1), "steps": {"enhance": twice, "tag": once}}
+    found = spans([again, retried], SINCE)
+    assert found[50] == []
+    assert found[1] == [60.0]
