@@ -67,6 +67,8 @@ class Cloud:
         self._account: str | None = None
         self.trouble = ""
         """What the endpoint said in its last answer that keeps it from working; "" when nothing does."""
+        self.impatient = False
+        """Whether a person looks on: then an endpoint that fell silent is given up early too."""
         self._answered = False
 
     @property
@@ -139,10 +141,10 @@ class Cloud:
             return self._clients[service]
 
     def _give_up_early(self, caught_exception: Exception | None, attempts: int, **_: Any) -> None:
-        """Raise, in place of trying for half a minute, where nothing was ever heard from the endpoint."""
+        """Raise, in place of trying for half a minute, where nothing was ever heard, or somebody looks on."""
         from botocore.exceptions import ConnectionError as NotConnectedError
 
-        if self._answered or attempts < FIRST_CONNECTIONS:
+        if (self._answered and not self.impatient) or attempts < FIRST_CONNECTIONS:
             return
         if isinstance(caught_exception, NotConnectedError):
             raise caught_exception

@@ -69,4 +69,4 @@ def web(
         if open_:
             typer.launch(link)
 
-    serve.run(project, listener, wanted, ready)
+    serve.run(project, listener, wanted, ready, lambda: open_project(file, env))

@@ -6,6 +6,7 @@
     gallery    pages of tiles, the detail view, pictures and originals
     uploads    leave to upload straight to S3
     desk       the pipeline drawn live, dead letters and their way back, mail
+    present    the project as it is declared now
     show       values as words and numbers that a page shows
     serve      uvicorn, until Ctrl-C
 

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
@@ -17,15 +18,16 @@ from starlette.staticfiles import StaticFiles
 from imgpipe import __version__, cloud
 from imgpipe.errors import ImgpipeError, MissingError, UnreachableError, UsageError
 from imgpipe.operate.upload import presign
-from imgpipe.web import show
+from imgpipe.web import hub, show
 from imgpipe.web.desk import Desk
 from imgpipe.web.gallery import Gallery
 from imgpipe.web.guard import Guard, Rules
 from imgpipe.web.hub import Hub
+from imgpipe.web.present import Present
 from imgpipe.web.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -38,8 +40,10 @@ PING_S = 15
 class Console:
     """What the pages share."""
 
-    def __init__(self, project: Project, *, read_only: bool) -> None:
+    def __init__(self, project: Project, reopen: Callable[[], Project], *, read_only: bool) -> None:
         self.project, self.read_only = project, read_only
+        self.present = Present(project, reopen)
+        project.cloud.impatient = project.graph.environment == cloud.LOCAL
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -57,7 +61,7 @@ class Console:
             prefix=project.graph.prefix,
         )
         self.gallery = Gallery(self)
-        self.hub = Hub(project, self.gallery.tile)
+        self.hub = Hub(project, self.gallery.tile, self.present.project, discreet=read_only)
 
     def render(self, template: str, /, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
@@ -66,9 +70,14 @@ class Console:
         return HTMLResponse(self.render(template, **values))
 
 
-def application(project: Project, rules: Rules) -> Guard:
-    """Return the console of a project as an ASGI application."""
-    console = Console(project, read_only=rules.read_only)
+def application(
+    project: Project, rules: Rules, reopen: Callable[[], Project]
+) -> tuple[Guard, Callable[[], None]]:
+    """Return the console of a project as an ASGI application, and what ends the streams of its open pages.
+
+    `reopen` reads the project's declaration anew.
+    """
+    console = Console(project, reopen, read_only=rules.read_only)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -78,10 +87,13 @@ def application(project: Project, rules: Rules) -> Guard:
     handlers: dict[Any, Any] = {
         ImgpipeError: lambda request, error: _failed(console, request, error),
         HTTPException: lambda request, error: _refused(console, request, error),
-        Exception: lambda request, error: _failed(console, request, error),
+        **dict.fromkeys(
+            (BotoCoreError, ClientError, Exception),
+            lambda request, error: _failed(console, request, error),
+        ),
     }
     app = Starlette(routes=_routes(console), lifespan=lifespan, exception_handlers=handlers)
-    return Guard(app, rules)
+    return Guard(app, rules), console.hub.close
 
 
 def _routes(console: Console) -> list[Route | Mount]:
@@ -97,7 +109,6 @@ def _routes(console: Console) -> list[Route | Mount]:
         Route("/counts", gallery.counts),
         Route("/image", gallery.image),
         Route("/made", gallery.made),
-        Route("/original", gallery.original),
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
@@ -106,6 +117,8 @@ def _routes(console: Console) -> list[Route | Mount]:
     return [
         *shown,
         Route("/why", gallery.why),
+        Route("/original", gallery.original),
+        Route("/uploads/known", uploads.known, methods=["POST"]),
         Route("/uploads/form", uploads.form, methods=["POST"]),
         Route("/uploads/link", uploads.link, methods=["POST"]),
         *desk.routes(),
@@ -117,8 +130,10 @@ def _refused(console: Console, request: Request, error: HTTPException) -> Respon
 
 
 def _failed(console: Console, request: Request, error: Exception) -> Response:
-    known = error if isinstance(error, ImgpipeError) else cloud.explain(error, "the console")
+    known = error if isinstance(error, ImgpipeError) else cloud.explain(error, "this page")
     status = {MissingError: 404, UsageError: 400, UnreachableError: 503}.get(type(known), 502)
+    if console.read_only and status >= 500:
+        return _error(console, request, status, *hub.DISCREETLY)
     return _error(console, request, status, known.what, known.why, known.hint)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from imgpipe.operate.dlq.groups import Group
     from imgpipe.operate.dlq.mover import Outcome
+    from imgpipe.operate.project import Project
     from imgpipe.web.app import Console
 
 PICTURES = 5
@@ -47,7 +48,11 @@ ACTS = {
 
 class Desk:
     def __init__(self, console: Console) -> None:
-        self._console, self._project = console, console.project
+        self._console = console
+
+    @property
+    def _project(self) -> Project:
+        return self._console.present.project()
 
     def routes(self) -> list[Route]:
         return [
@@ -104,8 +109,17 @@ class Desk:
         known = rows.by_keys(self._project, keys)
         prefix = self._project.graph.prefix
         tiles = {key: show.tile(prefix, row) for key, row in known.items()}
-        shown = [self._group(group, tiles) for group in groups]
+        shown = [
+            {**self._group(group, tiles), "stays": self._stays(group)}
+            for group in sorted(groups, key=lambda it: it.letters[0].kind == "rejected")
+        ]
         return self._part("desk_letters.html", groups=shown, total=sum(it["count"] for it in shown))
+
+    def _stays(self, group: Group) -> str:
+        """Return why none of a group can be sent again; "" when one can."""
+        ways = [way for _, way in by_group.routes(self._project, group.letters, force=False)]
+        whys = [way.why for way in ways if isinstance(way, NoWay)]
+        return whys[0].partition(";")[0] if len(whys) == len(ways) else ""
 
     def _group(self, group: Group, tiles: dict[str, show.Tile]) -> dict[str, Any]:
         prefix = self._project.graph.prefix
@@ -113,6 +127,7 @@ class Desk:
         return {
             "id": group.id,
             "count": len(group.letters),
+            "images": len({it.key or it.id for it in group.letters}),
             "step": group.step,
             "queue": group.letters[0].queue,
             "error": group.error,
@@ -124,7 +139,9 @@ class Desk:
         }
 
     def doctor(self, _request: Request) -> Response:
-        return self._part("desk_doctor.html", report=examination.project(self._project))
+        return self._part(
+            "desk_doctor.html", report=examination.project(self._console.present.examined())
+        )
 
     def mail(self, _request: Request) -> Response:
         if self._project.graph.environment != cloud.LOCAL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from imgpipe.cloud import error_code
-from imgpipe.errors import MissingError
+from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate import download, gallery, metadata, rows
 from imgpipe.operate.hues import NAMES, hues
 from imgpipe.operate.images import candidates, short
@@ -20,11 +20,12 @@ from imgpipe.operate.why import verdict
 from imgpipe.web import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from starlette.requests import Request
 
     from imgpipe.operate.rows import Row
+    from imgpipe.operate.why.hop import Hop
     from imgpipe.web.app import Console
 
 PAGE = 40
@@ -56,9 +57,16 @@ def search_of(query: Mapping[str, str]) -> gallery.Search:
         colour=query.get("colour", "") if query.get("colour") in NAMES else "",
         tags=tuple(query.get("tag", "").replace(",", " ").split()),
         statuses=(status,) if status in gallery.SHOWN else gallery.SHOWN,
-        since=moment(since, now) if since else None,
-        until=moment(until, now) + timedelta(days=1) if until else None,
+        since=_day(since, now) if since else None,
+        until=_day(until, now) + timedelta(days=1) if until else None,
     )
+
+
+def _day(text: str, now: datetime) -> datetime:
+    try:
+        return moment(date.fromisoformat(text).isoformat(), now)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no date", "one looks like 2026-11-21") from error
 
 
 class Gallery:
@@ -83,10 +91,7 @@ class Gallery:
         cursor = query.pop("cursor", None)
         search = search_of(query)
         found = self._console.hub.catalogue.page(search, cursor, PAGE)
-        prefix = self._console.project.graph.prefix
-        body = self._console.render(
-            "tiles.html", tiles=[show.tile(prefix, row) for row in found.rows]
-        )
+        body = self._console.render("tiles.html", tiles=[self._tile(row) for row in found.rows])
         again = f"/tiles?{urlencode({**query, 'cursor': found.cursor})}" if found.cursor else ""
         return HTMLResponse(body, headers={"x-next": again, "x-count": str(len(found.rows))})
 
@@ -106,9 +111,13 @@ class Gallery:
 
     def tile(self, row: Row) -> dict[str, Any]:
         """Return what browsers are sent when a row changed."""
-        made = show.tile(self._console.project.graph.prefix, row)
+        made = self._tile(row)
         html = self._console.render("tile.html", tile=made)
         return {"key": made.key, "status": made.status, "html": html}
+
+    def _tile(self, row: Row) -> show.Tile:
+        console = self._console
+        return show.tile(console.project.graph.prefix, row, discreet=console.read_only)
 
     def image(self, request: Request) -> Response:
         """One image closely; inside the gallery, or as a page of its own for who follows a link."""
@@ -138,7 +147,7 @@ class Gallery:
         shown = next((it for it in variants if it["name"] == "enhanced"), None)
         first = shown or next((it for it in variants if it["shown"]), None)
         return {
-            "tile": show.tile(prefix, row),
+            "tile": self._tile(row),
             "row": row,
             "key": key,
             "name": short(prefix, key),
@@ -157,6 +166,8 @@ class Gallery:
 
     def _before(self, row: Row) -> str:
         """Return the original's address, where a browser can show it beside a variant."""
+        if self._console.read_only:
+            return ""
         fits = row["facts"].get("format") in show.SHOWN_FORMATS
         if not fits or int(row.get("size") or 0) > BEFORE_MOST_BYTES:
             return ""
@@ -164,7 +175,7 @@ class Gallery:
 
     def why(self, request: Request) -> Response:
         story = verdict.why(self._console.project, self._key(request))
-        return HTMLResponse(self._console.render("why.html", story=story))
+        return HTMLResponse(self._console.render("why.html", story=story, hops=in_time(story.hops)))
 
     def made(self, request: Request) -> Response:
         """An output, by its own key. Kept by the browser for good: the key changes with the content."""
@@ -207,6 +218,15 @@ class Gallery:
             if error_code(error) in {"NoSuchKey", "404"}:
                 raise MissingError(key, "it is not there") from error
             raise
+
+
+def in_time(hops: Sequence[Hop]) -> list[Hop]:
+    """Return the hops in order of time; one that has none follows the one before it."""
+    last, known = datetime.min.replace(tzinfo=UTC), []
+    for hop in hops:
+        last = hop.at or last
+        known.append((last, hop))
+    return [hop for _, hop in sorted(known, key=lambda pair: pair[0])]
 
 
 def show_colour(text: object) -> bool:

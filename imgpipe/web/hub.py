@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 
+from imgpipe.cloud import explain
 from imgpipe.errors import ImgpipeError
 from imgpipe.operate.catalogue import Catalogue
 from imgpipe.operate.live import Live
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
     from imgpipe.operate.rows import Row
 
+LOG = logging.getLogger("uvicorn.error")
 BUSY_S, IDLE_S, TROUBLED_S = 0.6, 2.0, 4.0
 SHARE = 2.0
 PULSE_EVERY_S = 2.0
@@ -31,11 +34,25 @@ BEHIND = 500
 """Events that a browser may be behind."""
 
 
-class Hub:
-    """`render` turns a row into what a browser is sent."""
+DISCREETLY = ("The pictures can't be shown now", "It is tried again every few seconds.", "")
+"""What customers hear, who can't mend it."""
 
-    def __init__(self, project: Project, render: Callable[[Row], dict[str, Any]]) -> None:
-        self._project, self._render = project, render
+
+class Hub:
+    """`render` turns a row into what a browser is sent. `present` returns the project as it is declared now.
+    `discreet`: errors are told without their texts.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        render: Callable[[Row], dict[str, Any]],
+        present: Callable[[], Project],
+        *,
+        discreet: bool = False,
+    ) -> None:
+        self._render, self._present = render, present
+        self._discreet = discreet
         self._live = Live(project)
         self.catalogue = Catalogue(project)
         self._reading: asyncio.Task[None] | None = None
@@ -44,6 +61,7 @@ class Hub:
         self._expected: list[str] = []
         self._wake = asyncio.Event()
         self._ending = False
+        self._trouble: dict[str, str] = {}
 
     def expect(self, key: str) -> None:
         """Ask for an image that is being uploaded. May be called from any thread."""
@@ -53,6 +71,8 @@ class Hub:
         """Yield events for one browser; with the pipeline's pulse for a desk."""
         queue: asyncio.Queue[dict[str, str] | None] = asyncio.Queue(BEHIND)
         self._queues[queue] = desk
+        if self._trouble:
+            queue.put_nowait({"event": "trouble", "data": json.dumps(self._trouble)})
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         self._wake.set()
@@ -62,11 +82,16 @@ class Hub:
         finally:
             self._queues.pop(queue, None)
 
-    async def end(self) -> None:
+    def close(self) -> None:
+        """End every browser's stream. Belongs to the loop's own thread."""
         self._ending = True
+        self._wake.set()
         for queue in list(self._queues):
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(None)
+
+    async def end(self) -> None:
+        self.close()
         if self._task:
             self._task.cancel()
 
@@ -79,18 +104,33 @@ class Hub:
                 await self._look()
                 if any(self._queues.values()) and began - pulsed > PULSE_EVERY_S:
                     pulsed = began
-                    found = await run_in_threadpool(pulse, self._project)
-                    self._send("pulse", found.as_json(), desk=True)
-                self._send("well", {})
+                    found = await run_in_threadpool(pulse, await run_in_threadpool(self._present))
+                    letters = dict(found.sample.letters)
+                    self._send("pulse", {**found.as_json(), "letters": letters}, desk=True)
+                self._well()
                 pause = BUSY_S if self._live.busy or self._expected else IDLE_S
-            except ImgpipeError as error:
-                self._send("trouble", {"what": error.what, "why": error.why, "hint": error.hint})
+                # A slow answer is a sign of load: we take a part of it at most.
+                pause = max(pause, SHARE * (loop.time() - began))
+            except Exception as error:  # noqa: BLE001 - whatever it is, open pages must hear of it
+                self._ill(explain(error, "the pipeline"))
                 pause = TROUBLED_S
-            # A slow answer is a sign of load: we take a part of it at most.
-            pause = max(pause, SHARE * (loop.time() - began))
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _well(self) -> None:
+        if self._trouble:
+            self._trouble = {}
+            LOG.warning("the cloud answers again")
+        self._send("well", {})
+
+    def _ill(self, error: ImgpipeError) -> None:
+        """Tell every page, and the terminal once."""
+        if not self._trouble:
+            LOG.warning("%s", error)
+        told = DISCREETLY if self._discreet else (error.what, error.why, error.hint)
+        self._trouble = dict(zip(("what", "why", "hint"), told, strict=True))
+        self._send("trouble", self._trouble)
 
     async def _look(self) -> None:
         """Tell of what changed; and see to it that the catalogue is read in time."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import secrets
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from imgpipe.cloud import explain
 from imgpipe.errors import UsageError
 from imgpipe.operate.upload import presign
 from imgpipe.web import guard
@@ -66,25 +69,49 @@ def rules(
     )
 
 
+class Plainly(logging.Filter):
+    """A line for each thing that went wrong, and none for what was cut off because we end."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError):
+            return False
+        if error:
+            record.msg, record.args = "%s: %s", (type(error).__name__, explain(error, "a request"))
+            record.exc_info = None
+        return not record.getMessage().startswith("Cancel ")
+
+
 def run(
-    project: Project, listener: socket.socket, wanted: guard.Rules, ready: Callable[[], None]
+    project: Project,
+    listener: socket.socket,
+    wanted: guard.Rules,
+    ready: Callable[[], None],
+    reopen: Callable[[], Project],
 ) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop. `reopen` reads the project's declaration anew."""
     import uvicorn
 
     from imgpipe.web.app import application
+
+    app, close = application(project, wanted, reopen)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            close()
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
-        application(project, wanted),
+        app,
         log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    logging.getLogger("uvicorn.error").addFilter(Plainly())
     Server(config).run([listener])

@@ -25,6 +25,7 @@ STATUS_WORDS = {
     "rejected": "Rejected",
     "removed": "Removed",
 }
+UNSAID = "It could not be made"
 SHOWN_FORMATS = ("jpeg", "png", "webp", "avif", "gif")
 """What browsers show."""
 
@@ -45,7 +46,8 @@ class Tile:
     version: str
 
 
-def tile(prefix: str, row: Row) -> Tile:
+def tile(prefix: str, row: Row, *, discreet: bool = False) -> Tile:
+    """Return a row as a tile. `discreet`: what an exception said isn't for this reader."""
     small, large = _pictures(row)
     return Tile(
         key=row["key"],
@@ -55,7 +57,7 @@ def tile(prefix: str, row: Row) -> Tile:
         picture=made_url(small),
         large=made_url(large),
         blur=data_uri(str(row["facts"].get("blurhash") or "")),
-        why=reason(row),
+        why=reason(row, discreet=discreet),
         progress=_progress(row),
         version=str(row.get("updated_at") or ""),
     )
@@ -78,11 +80,12 @@ def made_url(key: str) -> str:
     return f"/made?key={quote(key, safe='')}" if key else ""
 
 
-def reason(row: Row) -> str:
+def reason(row: Row, *, discreet: bool = False) -> str:
     """Return in plain words why an image was rejected or failed."""
     if row["status"] not in {"rejected", "failed"}:
         return ""
-    return plain(str(row.get("reason") or ""))
+    said = str(row.get("reason") or "")
+    return UNSAID if discreet and said not in set(Reason) else plain(said)
 
 
 def plain(said: str) -> str:
@@ -201,7 +204,7 @@ def size(number: object) -> str:
 
 
 def when(moment: datetime) -> str:
-    """Return a moment in UTC; the browser shows it in its own zone."""
+    """Return a moment in UTC, as all times of the console are."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 

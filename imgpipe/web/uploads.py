@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from imgpipe.operate.upload import presign
+from imgpipe.operate.upload.taken import taken
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -15,9 +17,21 @@ if TYPE_CHECKING:
     from imgpipe.web.app import Console
 
 
+MOST_NAMES = 1000
+"""Names that are asked about at once."""
+
+
 class Uploads:
     def __init__(self, console: Console) -> None:
         self._console = console
+
+    async def known(self, request: Request) -> Response:
+        """Say which names are uploads already: `{"names"}` -> `{name: a free one like it}`."""
+        names = (await _json(request)).get("names")
+        if not isinstance(names, list) or len(names) > MOST_NAMES:
+            raise HTTPException(400, f"These are not up to {MOST_NAMES} names.")
+        asked = [str(name) for name in names]
+        return JSONResponse(await run_in_threadpool(taken, self._console.project, asked))
 
     async def form(self, request: Request) -> Response:
         """Sign a form for one file: `{"name"}` -> `{"url", "fields", "key"}`."""

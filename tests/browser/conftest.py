@@ -71,7 +71,8 @@ def served(pipeline: Pipeline, *args: str) -> Iterator[str]:
             yield link
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            _, said = process.communicate(timeout=20)
+            assert "Traceback" not in said
 
 
 @pytest.fixture(scope="session")

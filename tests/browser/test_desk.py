@@ -52,12 +52,26 @@ def test_a_dead_letter_is_shown_with_its_way_back_and_sent_again(
     kill(studio, "incoming/dead.jpg")
     page.goto("/desk")
     row = page.locator("#letters [data-group]", has_text="dead.jpg")
+    expect(page.locator("#diagram .dlqname.full")).to_have_text("enhance-dlq · 1")
     row.get_by_role("button", name="Send again").click()
     expect(page.locator("#ask")).to_contain_text("1 of 1: each goes back to the step that failed")
     page.get_by_role("button", name="Send them again").click()
     expect(page.locator("#ask")).to_contain_text("1 of 1 on its way")
     page.get_by_role("button", name="Done").click()
     expect(row).to_have_count(0)
+
+
+def test_what_would_be_refused_again_is_not_offered_to_be_sent(
+    page: Page, studio: Pipeline
+) -> None:
+    (studio.folder / "words.jpg").write_text("no picture at all")
+    studio.run("upload", studio.folder / "words.jpg", "--wait", code=None)
+    page.goto("/desk")
+    row = page.locator("#letters [data-group]", has_text="words.jpg")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("1 image")
+    expect(row).to_contain_text("Not to be sent again: the code and the settings that rejected it")
+    expect(row.get_by_role("button")).to_have_text(["Keep"])
 
 
 def test_one_goes_ahead_and_the_others_follow_when_it_is_done(page: Page, studio: Pipeline) -> None:

@@ -47,6 +47,10 @@ def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
     split = page.get_by_label("Before and after: how much")
     split.fill("250")
     assert before.evaluate("it => getComputedStyle(it).clipPath") == "inset(0px 75% 0px 0px)"
+    split.press("ArrowRight")
+    expect(split).to_have_value("270")
+    split.press("PageDown")
+    expect(split).to_have_value("170")
     page.get_by_role("button", name="Before and after").click()
     expect(before).to_be_hidden()
 

@@ -145,7 +145,14 @@ def test_a_read_only_console_shows_pictures_and_nothing_to_change(
         page.goto(link)
         expect(page.locator("#search")).to_be_visible()
         expect(page.get_by_role("button", name="Upload", exact=True)).to_have_count(0)
-        for path in ("desk", "why?key=a", "desk/letters", "desk/history", "erase?key=a", "compare"):
+        for path in (
+            "desk",
+            "why?key=a",
+            "desk/letters",
+            "desk/history",
+            "erase?key=a",
+            "original?key=a",
+        ):
             assert page.request.get(link + path).status == 404
         page.close()
 

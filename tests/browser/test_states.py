@@ -28,6 +28,24 @@ def lonely(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[
         pipeline.run("local", "stop", code=None)
 
 
+def test_the_doctor_knows_what_was_changed_while_the_console_was_open(
+    browser: Browser, lonely: Pipeline
+) -> None:
+    with served(lonely) as link, opened(browser, link) as page:
+        with page.expect_response("**/desk/history"):
+            page.goto("/desk")
+        expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+        expect(page.locator("#diagram .dots.moving")).to_have_count(0)
+        expect(page.locator("#diagram .detail", has_text="a minute")).to_have_count(0)
+        source = lonely.folder / "lambdas" / "writer" / "handler.py"
+        source.write_text(f"{source.read_text()}\n# mended\n")
+        page.get_by_role("button", name="Examine").click()
+        expect(page.locator("#doctor")).to_contain_text("writer")
+        lonely.run("up", "--yes")
+        page.get_by_role("button", name="Look again").click()
+        expect(page.locator("#doctor")).not_to_contain_text("imgpipe up")
+
+
 def test_from_nothing_to_an_image_to_a_cloud_that_is_gone(
     browser: Browser, lonely: Pipeline
 ) -> None:
@@ -40,10 +58,11 @@ def test_from_nothing_to_an_image_to_a_cloud_that_is_gone(
         expect(page.locator("#fresh .tile.done")).to_be_visible()
         expect(page.locator("#empty")).to_be_hidden()
         lonely.run("local", "stop")
-        expect(page.locator("#trouble")).to_contain_text("no answer from the cloud", timeout=90_000)
+        expect(page.locator("#trouble")).to_contain_text("no answer from the cloud", timeout=20_000)
         expect(page.locator("#connection")).to_have_attribute("data-state", "trouble")
         page.reload()
-        expect(page.locator("#broken")).to_contain_text("no answer from the cloud", timeout=90_000)
+        expect(page.locator("#broken")).to_contain_text("no answer from the cloud", timeout=20_000)
+        expect(page.locator("#connection")).to_have_attribute("data-state", "trouble")
         lonely.run("local", "start")
         expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=60_000)
         expect(page.locator("#chunks .tile.done")).to_be_visible()
@@ -101,9 +120,16 @@ def test_an_address_that_is_none_says_so_and_leads_back(unlucky_page: Page) -> N
     expect(page.locator("#search")).to_be_visible()
 
 
+def test_a_date_that_is_none_is_told_in_plain_words(unlucky_page: Page) -> None:
+    unlucky_page.goto("/?since=garbage")
+    expect(unlucky_page.locator("#broken")).to_contain_text("'garbage' is no date")
+
+
 def test_the_gallery_is_used_with_keys_alone(page: Page, studio: Pipeline) -> None:
     for name in ("key-1.jpg", "key-2.jpg", "key-3.jpg"):
         upload(studio, name)
+    page.goto("/")  # who hears of them knows them, also for a search
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     page.goto("/?q=key-")
     expect(page.locator("#chunks .tile.done")).to_have_count(3)
     page.keyboard.press("Tab")

@@ -69,6 +69,47 @@ def test_several_files_and_a_folder_go_at_once(page: Page, tmp_path: Path) -> No
     expect(page.locator("#fresh .tile")).to_have_count(2)
 
 
+def test_a_name_that_is_there_is_asked_about_before_anything_is_sent(
+    page: Page, studio: Pipeline
+) -> None:
+    page.goto("/")
+    send(page, "twice.jpg")
+    expect(page.locator('#fresh .tile.done[data-key="incoming/twice.jpg"]')).to_be_visible()
+    first = studio.run("metadata", "show", "twice.jpg", "--json").json["version_id"]
+    send(page, "twice.jpg", "thrice.jpg")
+    ask = page.locator("#taken")
+    expect(ask).to_contain_text("twice.jpg")
+    expect(ask).not_to_contain_text("thrice.jpg")
+    ask.get_by_role("button", name="Skip").click()
+    expect(page.locator('#fresh .tile.done[data-key="incoming/thrice.jpg"]')).to_be_visible()
+    send(page, "twice.jpg")
+    ask.get_by_role("button", name="Keep both").click()
+    expect(page.locator('#fresh .tile.done[data-key="incoming/twice-2.jpg"]')).to_be_visible()
+    send(page, "twice.jpg")
+    page.keyboard.press("Escape")
+    expect(ask).to_be_hidden()
+    now = studio.run("metadata", "show", "twice.jpg", "--json").json["version_id"]
+    assert now == first
+    send(page, "twice.jpg")
+    ask.get_by_role("button", name="Replace").click()
+
+    def replaced() -> bool:
+        row = studio.run("metadata", "show", "twice.jpg", "--json").json
+        return bool(row["version_id"] != first)
+
+    studio.wait_for("another version", replaced)
+
+
+def test_a_name_with_a_line_break_is_taken(page: Page, tmp_path: Path) -> None:
+    odd = tmp_path / "two\nlines.jpg"
+    odd.write_bytes(PHOTO.read_bytes())
+    page.goto("/")
+    page.set_input_files("#files", odd)
+    expect(page.locator("#fresh .tile.done")).to_have_attribute(
+        "data-key", "incoming/two\nlines.jpg"
+    )
+
+
 def test_a_large_file_goes_on_after_the_parts_that_s3_has(
     browser: Browser, console: str, studio: Pipeline, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ const tell = (event, data) => (listeners.get(event) ?? []).forEach((act) => act(
 const state = $("#connection");
 const WORDS = { starting: "Connecting", live: "Live", off: "Offline", trouble: "Trouble" };
 let was = "starting";
+on("back", () => $("main > .empty[data-failed]") && location.reload());
 function show(now) {
   if (now === was && state.dataset.state === now) return;
   state.dataset.state = now;
@@ -45,7 +46,7 @@ function show(now) {
 let source;
 function connect() {
   source = new EventSource(`/events${body.dataset.desk ? "?desk=1" : ""}`);
-  source.onopen = () => show("live");
+  // That it is live is known when the cloud has answered too: "well" says so.
   source.onerror = () => {
     show("off");
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);

@@ -56,26 +56,47 @@ function hold(name, depth) {
   it.text.textContent = words;
   it.pill.setAttribute("width", width); it.pill.setAttribute("x", -width / 2);
 }
-let rates = {}, depths = {};
+// Dead letters: their number, and a colour that is seen from afar, on the chip that names their queue.
+const chips = $$("text.dlqname", svg).map((text) => ({ text, pill: text.previousElementSibling, name: text.textContent }));
+function bury(letters) {
+  for (const [name, count] of Object.entries(letters)) {
+    hold(name, count);
+    badges.get(`queue ${name}`)?.group.classList.toggle("full", count > 0);
+    for (const it of chips) {
+      if (it.name !== name && !(it.name.endsWith("…") && name.startsWith(it.name.slice(0, -1)))) continue;
+      it.text.textContent = count ? `${it.name} · ${count.toLocaleString()}` : it.name;
+      it.pill.classList.toggle("full", count > 0); it.text.classList.toggle("full", count > 0);
+      const width = 16 + it.text.textContent.length * 5.4;
+      it.pill.setAttribute("width", width);
+      it.text.setAttribute("x", Number(it.pill.getAttribute("x")) + width / 2);
+    }
+  }
+}
+let rates = {}, working = {};
+// An arrow moves no more than what leaves the box where it begins, nor than what reaches the one where it ends.
+function along(from, to) {
+  const known = [rates[from]?.[1], rates[to]?.[0]].filter((it) => it != null);
+  return known.length ? Math.min(...known) : 0;
+}
 function move() {
   for (const [name, { detail, words }] of boxes) {
     const rate = Math.max(...(rates[name] ?? [0]));
     detail.textContent = rate ? `${Math.round(rate).toLocaleString()} a minute` : words;
   }
   for (const { dots, from, to } of arrows) {
-    const busy = (from && depths[from]) || (to && depths[to]);
-    const rate = rates[from]?.[1] || (!from || !rates[from] ? rates[to]?.[0] : 0) || 0;
+    const busy = working[from], rate = along(from, to);
     dots.classList.toggle("moving", Boolean(rate || busy));
     // From one dot in two seconds for one message a minute to five a second for a thousand.
     dots.style.setProperty("--step", `${(2 / (1 + 3 * Math.log10(1 + (rate || 1)))).toFixed(2)}s`);
   }
 }
 on("pulse", (pulse) => {
-  depths = {};
-  for (const [name, { depth, in_flight: working }] of Object.entries(pulse.queues)) {
+  working = {};
+  for (const [name, { depth, in_flight: taken }] of Object.entries(pulse.queues)) {
     hold(name, depth);
-    depths[`queue ${name}`] = depth + working;
+    working[`queue ${name}`] = taken;
   }
+  bury(pulse.letters);
   move();
   $("#through-now").textContent = `${pulse.done_per_min.toLocaleString()} in the last minute`;
   $("#latency-now").textContent = pulse.p50_ms == null ? "none lately" : `${seconds(pulse.p50_ms / 1000)} · ${seconds(pulse.p95_ms / 1000)} lately`;
@@ -107,7 +128,7 @@ function chart(svg, series, words, least, bars) {
   const most = Math.max(...series.flat().filter((it) => it != null), least), top = most * 1.12;
   const step = (width - left - 4) / count;
   const x = (at) => left + step * (at + 0.5), y = (value) => height - bottom - ((height - bottom - 6) * value) / top;
-  const at = (number) => new Date(Date.parse(told.since) + number * 60_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = (number) => new Date(Date.parse(told.since) + number * 60_000).toISOString().slice(11, 16);
   const parts = [0, 0.5, 1].map((share) => [
     make("path", { class: "rule", d: `M${left} ${y(most * share)}H${width - 4}` }),
     make("text", { x: left - 8, y: y(most * share) + 4, "text-anchor": "end" }, words(most * share)),

@@ -1,5 +1,5 @@
 // The gallery: pages of tiles that come while one scrolls and go when they are far, and one image closely.
-import { $, $$, OWN, asking, on, said, toast } from "./console.js";
+import { $, $$, OWN, body, asking, on, said, toast } from "./console.js";
 
 const FAR = "2500px";
 const chunks = $("#chunks");
@@ -132,11 +132,13 @@ async function search() {
     changed = false;
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     history.replaceState(null, "", query.size ? `/?${query}` : "/");
+    body.toggleAttribute("data-searching", query.size > 0);
     await reload(`/tiles?${query}`);
   }
   searching = false;
 }
 if (form) {
+  body.toggleAttribute("data-searching", [...new FormData(form)].some(([, value]) => value));
   form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
   form.addEventListener("input", search);
   const clear = () => { for (const it of $$("input", form)) { if (it.type === "radio") it.checked = it.value === ""; else it.value = ""; } search(); };
@@ -155,7 +157,7 @@ on("image", ({ key, status, html }) => {
     if (held) $("a", fresh).focus();
   }
   if (!there.length && chunks && status !== "removed") document.dispatchEvent(new CustomEvent("newcomer", { detail: { key, status, html } }));
-  if (sheet?.open && $(".detail", sheet)?.dataset.key === key) open(`/image?key=${encodeURIComponent(key)}`, false);
+  if (sheet?.open && $(".detail", sheet)?.dataset.key === key) open(`/image?key=${encodeURIComponent(key)}`, false, seen());
 });
 
 // Newcomers of others wait until somebody asks for them, so that nothing moves under a pointer.
@@ -214,7 +216,7 @@ document.addEventListener("gone", ({ detail }) => {
 
 // One image closely. The address stays a link to it; Back closes it.
 let opener, wanted = 0;
-async function open(url, remember = true) {
+async function open(url, remember = true, kept = null) {
   const mine = (wanted += 1);
   const answer = await fetch(url, { headers: OWN }).catch(() => null);
   const html = await answer?.text();
@@ -225,7 +227,26 @@ async function open(url, remember = true) {
   if (!sheet.open) sheet.showModal?.();
   if (remember) history.pushState({ sheet: url }, "", url);
   dress();
-  $("#sheet-title", sheet)?.focus();
+  if (kept) resume(kept); else $("#sheet-title", sheet)?.focus();
+}
+// An image that is made again changes under who looks at it: all stays as it was arranged.
+const pressed = (selector) => $(`${selector}[aria-pressed="true"]`, sheet);
+function seen() {
+  return {
+    scrolled: [sheet.scrollTop, $(".about", sheet)?.scrollTop ?? 0, $(".stage", sheet)?.scrollTop ?? 0],
+    name: pressed("[data-show]")?.dataset.name, compared: Boolean(pressed("[data-toggle-compare]")), large: Boolean(pressed("[data-toggle-size]")),
+    split: $(".split", sheet)?.value, open: $(".timeline", sheet)?.open, told: $("[data-timeline]", sheet)?.innerHTML,
+  };
+}
+function resume(kept) {
+  if (kept.name) $(`[data-show][data-name="${CSS.escape(kept.name)}"]:enabled`, sheet)?.click();
+  if (kept.compared) $("[data-toggle-compare]", sheet)?.click();
+  if (kept.large) $("[data-toggle-size]", sheet)?.click();
+  const split = $(".split", sheet), timeline = $(".timeline", sheet);
+  if (split && kept.compared) { split.value = kept.split; split.dispatchEvent(new Event("input")); }
+  if (timeline && kept.open) { $("[data-timeline]", timeline).innerHTML = kept.told; timeline.open = true; }
+  if (!kept.compared) $("#sheet-title", sheet)?.focus({ preventScroll: true });
+  [sheet, $(".about", sheet), $(".stage", sheet)].forEach((it, at) => { if (it) it.scrollTop = kept.scrolled[at]; });
 }
 function close(back = true) {
   wanted += 1;
@@ -287,6 +308,13 @@ function dress() {
   });
   const split = $(".split", root);
   split?.addEventListener("input", () => stage.style.setProperty("--split", `${split.value / 10}%`));
+  split?.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 20, ArrowUp: 20, ArrowLeft: -20, ArrowDown: -20, PageUp: 100, PageDown: -100 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    split.value = Number(split.value) + by;
+    split.dispatchEvent(new Event("input"));
+  });
   $("[data-toggle-compare]", root)?.addEventListener("click", ({ currentTarget }) => {
     const shown = before.hidden;
     before.src ||= before.dataset.src;
@@ -308,9 +336,12 @@ if (sheet && !sheet.showModal) dress();
 
 // Arrow keys walk the tiles.
 document.addEventListener("keydown", (event) => {
+  if (sheet?.open || $("dialog[open]")) return;
   const link = event.target.closest?.(".tiles a[data-open]");
-  if (!link || sheet?.open) return;
   const links = $$("#fresh-tiles a[data-open], #chunks a[data-open]");
+  // On a page that was just opened, the first step is onto the first tile.
+  if (event.target === body && ["ArrowRight", "ArrowLeft"].includes(event.key)) links[0]?.focus();
+  if (!link) return;
   const columns = getComputedStyle(link.closest(".tiles")).gridTemplateColumns.split(" ").length;
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
   const to = step && links[links.indexOf(link) + step];

@@ -4,6 +4,8 @@ import { $, $$, body, post, toast } from "./console.js";
 import { MOST_FRESH, front, newcomer, selector, tileOf } from "./gallery.js";
 import { AwsS3, GoldenRetriever, Uppy } from "./vendor/uppy.min.js";
 
+// A form can't hold a name with a line break: browsers change what they send of it, and S3 then refuses the form.
+const UNFIT = /[\r\n]/;
 const LARGE = 32 * 1024 * 1024;
 const CALLS = { POST: (it) => (it.uploadId ? "complete" : "create"), GET: () => "list", DELETE: () => "abort", PUT: () => "part" };
 const uppy = new Uppy({ id: "imgpipe", autoProceed: true, allowMultipleUploadBatches: true });
@@ -15,7 +17,7 @@ async function signed(asked) {
 }
 uppy.use(AwsS3, {
   limit: 6,
-  shouldUseMultipart: (file) => (file.size ?? 0) > LARGE,
+  shouldUseMultipart: (file) => (file.size ?? 0) > LARGE || UNFIT.test(file.meta.relativePath || file.name),
   generateObjectKey: (file) => file.meta.relativePath || file.name,
   signRequest: signed,
 });
@@ -99,7 +101,7 @@ uppy.on("upload-error", (file, error) => {
   } else toast(`${file?.name}: ${reason(file, error)}`);
   total();
 });
-const reason = (file, error) => (/network/i.test(error?.message) ? "S3 could not be reached" : error?.message || "It was not taken");
+const reason = (file, error) => (/network/i.test(error?.message) ? "S3 could not be reached" : /\b40\d\b|AccessDenied|EntityTooLarge/.test(error?.message) ? "S3 refused it; the leave to upload may have run out" : error?.message || "It was not taken");
 uppy.on("file-removed", (file) => {
   const tile = tiles.get(file.id);
   if (tile) { tiles.delete(file.id); tile.remove(); sum.all -= 1; }
@@ -134,7 +136,7 @@ $("#retry-all").addEventListener("click", () => uppy.getFiles().filter((it) => i
 
 // Choosing and dropping.
 const most = Number(body.dataset.most || Infinity);
-function add(files) {
+async function add(files) {
   const fits = [];
   for (const file of files) {
     const path = file.webkitRelativePath || file.path?.replace(/^\//, "") || file.name;
@@ -143,7 +145,30 @@ function add(files) {
     else if (file.size === 0) toast(`${path} is empty.`);
     else fits.push({ name: file.name, type: file.type, data: file, source: "browser", meta: { relativePath: path } });
   }
-  try { uppy.addFiles(fits); } catch (error) { toast(error.message); }
+  const chosen = await apart(fits);
+  try { uppy.addFiles(chosen); } catch (error) { toast(error.message); }
+}
+// A name that is there already is asked about, once for all: S3 would put the new file in the place of the old one.
+const ASKED = 500;
+async function apart(files) {
+  const free = {}, path = (it) => it.meta.relativePath;
+  for (let at = 0; at < files.length; at += ASKED) {
+    const names = files.slice(at, at + ASKED).map(path);
+    Object.assign(free, await post("/uploads/known", { names }).then((it) => it.json()).catch(() => ({})));
+  }
+  const there = files.filter((it) => path(it) in free);
+  if (!there.length) return files;
+  const box = $("#taken"), one = there.length === 1;
+  $("h2", box).textContent = one ? "It is there already" : `${there.length.toLocaleString()} are there already`;
+  $("ul", box).replaceChildren(...there.slice(0, 5).map((it) => Object.assign(document.createElement("li"), { textContent: path(it) })), ...(there.length > 5 ? [Object.assign(document.createElement("li"), { textContent: "…" })] : []));
+  box.returnValue = "";
+  box.showModal();
+  await new Promise((done) => box.addEventListener("close", done, { once: true }));
+  if (box.returnValue === "replace") return files;
+  if (box.returnValue === "skip") return files.filter((it) => !there.includes(it));
+  if (box.returnValue !== "both") return [];
+  for (const it of there) if (free[path(it)]) { it.meta.relativePath = free[path(it)]; it.name = path(it).split("/").pop(); }
+  return files.filter((it) => !there.includes(it) || !(path(it) in free));
 }
 for (const id of ["files", "folder"]) $(`#${id}`).addEventListener("change", ({ target }) => { add([...target.files]); target.value = ""; });
 $("#choose").addEventListener("click", () => $("#files").click());
