@@ -55,6 +55,25 @@ def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
     expect(before).to_be_hidden()
 
 
+def test_all_stays_as_it_was_arranged_when_an_image_is_made_again(
+    page: Page, studio: Pipeline
+) -> None:
+    upload(studio, "arranged.jpg")
+    page.goto("/?q=arranged")
+    page.locator('#chunks .tile[data-key="incoming/arranged.jpg"] a').click()
+    page.get_by_role("button", name="Before and after").click()
+    page.get_by_label("Before and after: how much").fill("300")
+    page.locator(".timeline summary").click()
+    expect(page.locator(".hops li").first).to_be_visible()
+    page.evaluate("document.querySelector('.detail').id = 'old'")
+    page.get_by_role("button", name="Make again …").click()
+    page.get_by_role("button", name="Make it again").click()
+    page.locator("#ask").get_by_role("button", name="Done").click()
+    expect(page.locator("#old")).to_have_count(0)
+    expect(page.get_by_label("Before and after: how much")).to_have_value("300")
+    expect(page.locator(".hops li").first).to_be_visible()
+
+
 def test_a_map_is_there_only_where_the_place_is_kept(page: Page, studio: Pipeline) -> None:
     upload(studio, "unplaced.jpg")
     of = seeding.model(studio, "incoming/unplaced.jpg")
