@@ -366,7 +366,12 @@ def _about(pipeline: Pipeline, name: str, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.capability("S0-6", "S4-4")
 def test_each_branch_has_dead_letters_of_its_own_to_list(studio: Pipeline) -> None:
-    assert studio.run("dlq", "list", "--step", "thumbnail", "--json").json == []
+    words = studio.folder / "words-of-its-own.jpg"
+    words.write_text("no picture")
+    studio.run("upload", words, "--wait", code=1)
+    for step in ("thumbnail", "enhance"):
+        listed = studio.run("dlq", "list", "--step", step, "--key", words.name, "--json").json
+        assert [letter["step"] for letter in listed] == [step]
     names = {it["name"] for it in studio.run("status", "--json").json["queues"]}
     assert {"thumbs-dlq", "enhance-dlq", "images-dlq", "results-dlq"} <= names
 

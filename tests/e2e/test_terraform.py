@@ -22,4 +22,6 @@ def test_what_is_up_is_imported_with_its_live_ids(studio: Pipeline) -> None:
     assert all(imports.values())
     people = [one for one in document["resource"]["aws_sns_topic_subscription"] if "email" in one]
     assert people
-    assert not any(f"aws_sns_topic_subscription.{name}" in imports for name in people)
+    waiting = studio.run("status", "--json").json["unconfirmed"]
+    imported = [name for name in people if f"aws_sns_topic_subscription.{name}" in imports]
+    assert len(imported) == len(people) - len(waiting)

@@ -16,6 +16,7 @@ from imgpipe.operate.load import pictures
 from imgpipe.operate.percentiles import percentiles
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.runtime import items
+from imgpipe.runtime.row import generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -192,7 +193,7 @@ def _notices_in_time(project: Project, found: Mapping[str, Row]) -> dict[str, st
 def _notices(project: Project, found: Mapping[str, Row]) -> dict[str, str]:
     """Return when people were told that an image is ready; a claim without a send isn't told."""
     wanted = [
-        (key, NOTICE + row["sequencer"]) for key, row in found.items() if row["status"] == "done"
+        (key, NOTICE + generation(row)) for key, row in found.items() if row["status"] == "done"
     ]
     slices = [wanted[start : start + 100] for start in range(0, len(wanted), 100)]
     told: dict[str, str] = {}
