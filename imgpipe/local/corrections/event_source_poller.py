@@ -52,6 +52,8 @@ log = logging.getLogger("event-source")
 TICK_S = 1.0
 """The longest that the poller sleeps."""
 TO_POLL = ("ReceiveMessage", "GetQueueAttributes")
+NOTHING_YET = "No records processed"
+"""What Lambda says of a mapping whose queue it may read and has found empty."""
 GIVE_BACK_S = 1.0
 """How long a message waits that was given back."""
 
@@ -210,9 +212,12 @@ def _may(mapping: dict[str, Any], queue: dict[str, Any], role: str, *actions: st
     """Return whether the role allows the actions on the queue. If not, the mapping tells which it lacks."""
     arn, policy = mapping["EventSourceArn"], queue["attributes"].get("Policy")
     for action in actions:
+        denied = f"PROBLEM: {rules.may_not(action).message}"
         if not permissions.allow(role, f"sqs:{action}", arn, policy):
-            mapping["LastProcessingResult"] = f"PROBLEM: {rules.may_not(action).message}"
+            mapping["LastProcessingResult"] = denied
             return False
+        if mapping.get("LastProcessingResult") == denied:
+            mapping["LastProcessingResult"] = NOTHING_YET
     return True
 
 
