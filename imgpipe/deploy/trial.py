@@ -1,12 +1,16 @@
 """A filter of pipeline.yaml tried on small pictures: what is wrong with it is told before anything is put up.
 
 A filter of the project's own may do anything: hang, end the process, print. It is tried in a child, with a few seconds,
-and what it prints goes nowhere. Where the platform can't fork, or threads are at work, it is tried in this process.
+and what it prints goes nowhere. A process with threads at work must not fork: it has another one do it. Where the
+platform can't fork, it is tried in this process.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 from contextlib import closing, redirect_stdout
 from pathlib import Path
@@ -71,9 +75,11 @@ def _try(name: str, value: object, folder: Path, mode: str) -> None:
 def _tried_apart(name: str, value: object, folder: Path) -> str:
     from imgpipe.runtime.guard import Guard, can_fork
 
+    if can_fork() and threading.active_count() > 1:
+        return _tried_elsewhere(name, value, folder)
     wanted = {"filter": {"name": name, "value": value, "folder": str(folder)}}
     try:
-        if can_fork() and threading.active_count() == 1:
+        if can_fork():
             with closing(Guard(_quiet)) as guard:
                 guard(b" ", wanted, LIMITS)
         else:
@@ -81,6 +87,24 @@ def _tried_apart(name: str, value: object, folder: Path) -> str:
     except Exception as error:  # noqa: BLE001 - it is the user's code
         return f"{error}; mend {_file(name, folder)}"
     return ""
+
+
+def _tried_elsewhere(name: str, value: object, folder: Path) -> str:
+    """Have a process without threads try it, within the same limits."""
+    asked = [name, value, str(folder), LIMITS.decode_s, LIMITS.clock_s]
+    command = [sys.executable, "-c", "from imgpipe.deploy import trial; trial.answer()"]
+    done = subprocess.run(
+        command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return str(json.loads(done.stdout))
+
+
+def answer() -> None:
+    """Try the filter that stdin names, and say on stdout what is wrong with it."""
+    global LIMITS  # noqa: PLW0603 - the only task of this process
+    name, value, folder, decode_s, wall_s = json.load(sys.stdin)
+    LIMITS = Limits(decode_s=decode_s, wall_s=wall_s)
+    json.dump(_tried_apart(name, value, Path(folder)), sys.stdout)
 
 
 def _quiet(data: bytes, wanted: Mapping[str, Mapping[str, Any]], limits: Limits) -> dict[str, Made]:

@@ -5,7 +5,9 @@ import io
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -376,15 +378,33 @@ def test_an_own_filter_that_takes_its_process_along_is_named(
     assert end.message == "lambdas/images/filters/too_much.py"
 
 
+@contextmanager
+def another_thread() -> Iterator[None]:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("threads", [nullcontext, another_thread], ids=["alone", "threads"])
 @pytest.mark.parametrize(("body", "did"), [*ENDS.items(), *DEADLY.items()])
 def test_an_own_filter_that_goes_wrong_is_told_before_anything_is_run(
-    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, body: str, did: str
+    run: Run,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    did: str,
+    threads: Callable[[], AbstractContextManager[None]],
 ) -> None:
     monkeypatch.setattr(trial, "LIMITS", Limits(decode_s=1, wall_s=wall_s(body)))
     own_filter(project, body.replace("9, 9", "8, 8"), when=SMALL)
     told = did.replace("9 x 9 pixels for 100 x 75", "8 x 8 pixels for 64 x 48")
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError) as refused, threads():
         run("process", "good.png")
     assert f"pipeline.yaml:7:22: the filter `too-much` {told}" in str(refused.value)
     assert "mend lambdas/images/filters/too_much.py" in str(refused.value)
