@@ -64,7 +64,7 @@ class Catalogue:
         self._known: dict[str, Row] | None = None
         self._meanwhile: dict[str, Row] = {}
         self._order: tuple[Row, ...] | None = None
-        self._whole = self._reading = False
+        self._whole = self._reading = self._deaf = False
         self._due = self._heard_at = -math.inf
 
     def take_turn(self) -> bool:
@@ -95,11 +95,16 @@ class Catalogue:
         with self._lock:
             if self._now() - self._heard_at > DEAF_S:
                 self._due = -math.inf
-            self._heard_at = self._now()
+            self._heard_at, self._deaf = self._now(), False
             for row in map(_slim, changed):
                 if self._reading:
                     self._meanwhile[row["key"]] = row
                 self._keep(row)
+
+    def hear_no_more(self) -> None:
+        """Answer nothing from memory until `note` tells what came meanwhile."""
+        with self._lock:
+            self._deaf = True
 
     def page(self, search: gallery.Search, cursor: str | None, size: int) -> gallery.Page:
         """Return what `gallery.page` does."""
@@ -145,7 +150,7 @@ class Catalogue:
 
     def _held(self) -> Held | None:
         with self._lock:
-            if self._known is None or self._now() - self._heard_at > DEAF_S:
+            if self._known is None or self._deaf or self._now() - self._heard_at > DEAF_S:
                 return None
             if self._order is None:
                 newest = sorted(self._known.values(), key=itemgetter("uploaded_at"), reverse=True)

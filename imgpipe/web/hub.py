@@ -81,6 +81,8 @@ class Hub:
                 yield event
         finally:
             self._queues.pop(queue, None)
+            if not self._queues:
+                self.catalogue.hear_no_more()
 
     def close(self) -> None:
         """End every browser's stream. Belongs to the loop's own thread."""

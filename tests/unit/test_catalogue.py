@@ -117,6 +117,16 @@ def test_what_changed_unheard_is_shown_as_it_is_now(table: Table) -> None:
     assert not {gone, failed} & set(shown)
 
 
+def test_what_comes_while_nobody_listens_is_found_in_the_table(table: Table) -> None:
+    catalogue = opened()
+    catalogue.hear_no_more()
+    late = table.put(row(600, key="incoming/hill-late.jpg"))
+    assert catalogue.page(Search(name="late"), None, 5).rows
+    catalogue.note([late])
+    assert catalogue.ready
+    assert catalogue.page(Search(name="late"), None, 5).rows
+
+
 def test_what_it_hears_of_is_found(table: Table) -> None:
     catalogue = opened()
     catalogue.note([table.put(row(600, key="incoming/hill-new.jpg"))])
