@@ -24,6 +24,11 @@ NEXT_LINE = "\n       "
 """Where an error has several lines of its own, each begins below the first one's text."""
 
 
+def printable(text: str) -> str:
+    """Return `text` with what can't be printed spelled out: `\\x1b`."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
 class ImgpipeError(Exception):
     """An error that a person can act on.
 

@@ -106,13 +106,7 @@ def _shown(text: str) -> str:
 
     Lines of our own go on below `error: `; any other break of a line is a stranger's.
     """
-    from imgpipe.errors import NEXT_LINE
-
-    lines = text.split(NEXT_LINE)
-    return NEXT_LINE.join(
-        "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
-        for line in lines
-    )
+    return errors.NEXT_LINE.join(map(errors.printable, text.split(errors.NEXT_LINE)))
 
 
 def _stopped(error: BaseException) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from imgpipe import errors
 from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def safe(text: object) -> str:
 
 def printable(text: str) -> str:
     """Return `text` with what controls a terminal spelled out."""
-    plain = text.replace("\t", " ")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in plain)
+    return errors.printable(text.replace("\t", " "))
 
 
 def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgpipe.errors import NEXT_LINE, UsageError
+from imgpipe.errors import NEXT_LINE, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,12 +46,7 @@ class SpecError(UsageError):
         self.file = file
         self.problems = tuple(sorted(set(problems)))
         lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
-        super().__init__(NEXT_LINE.join(_printable(line) for line in lines), hint=hint)
-
-
-def _printable(text: str) -> str:
-    """Return `text` with control characters, which a quoted YAML key may hold, made visible."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+        super().__init__(NEXT_LINE.join(printable(line) for line in lines), hint=hint)
 
 
 def meant(word: object, known: Sequence[str]) -> str:
