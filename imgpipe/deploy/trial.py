@@ -38,7 +38,7 @@ def refusal(name: str, value: object, folder: Path) -> str:
     if value is False:
         return f"`{name}`: leave a filter out to switch it off"
     if is_own(name, folder):
-        return _tried_apart(name, value, folder)
+        return _tried_apart(name, value, folder, LIMITS)
     try:
         find(name, folder)
     except LookupError as error:
@@ -72,26 +72,26 @@ def _try(name: str, value: object, folder: Path, mode: str) -> None:
     apply(picture, [{name: value}], folder)
 
 
-def _tried_apart(name: str, value: object, folder: Path) -> str:
+def _tried_apart(name: str, value: object, folder: Path, limits: Limits) -> str:
     from imgpipe.runtime.guard import Guard, can_fork
 
     if can_fork() and threading.active_count() > 1:
-        return _tried_elsewhere(name, value, folder)
+        return _tried_elsewhere(name, value, folder, limits)
     wanted = {"filter": {"name": name, "value": value, "folder": str(folder)}}
     try:
         if can_fork():
             with closing(Guard(_quiet)) as guard:
-                guard(b" ", wanted, LIMITS)
+                guard(b" ", wanted, limits)
         else:
-            _work(b"", wanted, LIMITS)
+            _work(b"", wanted, limits)
     except Exception as error:  # noqa: BLE001 - it is the user's code
         return f"{error}; mend {_file(name, folder)}"
     return ""
 
 
-def _tried_elsewhere(name: str, value: object, folder: Path) -> str:
+def _tried_elsewhere(name: str, value: object, folder: Path, limits: Limits) -> str:
     """Have a process without threads try it, within the same limits."""
-    asked = [name, value, str(folder), LIMITS.decode_s, LIMITS.clock_s]
+    asked = [name, value, str(folder), limits.decode_s, limits.clock_s]
     command = [sys.executable, "-c", "from imgpipe.deploy import trial; trial.answer()"]
     done = subprocess.run(
         command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True
@@ -101,10 +101,9 @@ def _tried_elsewhere(name: str, value: object, folder: Path) -> str:
 
 def answer() -> None:
     """Try the filter that stdin names, and say on stdout what is wrong with it."""
-    global LIMITS  # noqa: PLW0603 - the only task of this process
     name, value, folder, decode_s, wall_s = json.load(sys.stdin)
-    LIMITS = Limits(decode_s=decode_s, wall_s=wall_s)
-    json.dump(_tried_apart(name, value, Path(folder)), sys.stdout)
+    limits = Limits(decode_s=decode_s, wall_s=wall_s)
+    json.dump(_tried_apart(name, value, Path(folder), limits), sys.stdout)
 
 
 def _quiet(data: bytes, wanted: Mapping[str, Mapping[str, Any]], limits: Limits) -> dict[str, Made]:
