@@ -16,7 +16,7 @@ from imgpipe.runtime.items import decode
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from imgpipe.operate.project import Project
@@ -61,17 +61,16 @@ def by_status(
     twice or not at all.
     """
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
-    shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
     size = {"Limit": page_size} if page_size else {}
-    queries = [{**_query(table, shard, since, until), **size} for shard in shards]
+    queries = [{**_query(table, shard, since, until), **size} for shard in _shards(statuses)]
     firsts = parallel.together(*(partial(_page, dynamodb, query) for query in queries))
     streams = [
-        _rest_of(dynamodb, query, first)
+        map(from_item, _items(dynamodb, query, first))
         for query, first in zip(queries, firsts, strict=True)
         if first.get("Items")
     ]
-    newest_first = heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
-    chosen = (row for row in newest_first if row["key"].startswith(prefix) and where(row))
+    found = _newest_first(streams)
+    chosen = (row for row in found if row["key"].startswith(prefix) and where(row))
     return islice(chosen, limit)
 
 
@@ -98,13 +97,17 @@ def facts_by_status(
     """
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     only = _projection(steps, facts)
-    shards = [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
-    streams = [
-        (_told(item) for item in _items(dynamodb, {**_query(table, shard, None, None), **only}))
-        for shard in shards
-    ]
-    newest_first = heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
-    return islice(newest_first, limit)
+    queries = [{**_query(table, shard, None, None), **only} for shard in _shards(statuses)]
+    streams = [map(_told, _items(dynamodb, query)) for query in queries]
+    return islice(_newest_first(streams), limit)
+
+
+def _shards(statuses: Sequence[str]) -> list[str]:
+    return [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
+
+
+def _newest_first(streams: Iterable[Iterator[Row]]) -> Iterator[Row]:
+    return heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
 
 
 def count(
@@ -213,20 +216,15 @@ def _told(item: Mapping[str, Any]) -> Row:
     return {"key": fields["pk"], **kept, "facts": facts}
 
 
-def _items(dynamodb: Any, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    page = _page(dynamodb, query)
+def _items(
+    dynamodb: Any, query: Mapping[str, Any], first: Mapping[str, Any] | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Yield what a query finds, page by page; `first` is its first page, where that is there already."""
+    page = _page(dynamodb, query) if first is None else first
     yield from page.get("Items", [])
     while "LastEvaluatedKey" in page:
         page = _page(dynamodb, {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]})
         yield from page.get("Items", [])
-
-
-def _rest_of(dynamodb: Any, query: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[Row]:
-    while True:
-        yield from (from_item(item) for item in page.get("Items", []))
-        if "LastEvaluatedKey" not in page:
-            return
-        page = _page(dynamodb, {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]})
 
 
 def _count(
