@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
@@ -19,6 +18,7 @@ from imgpipe.deploy.names import ALARMS, COMPLETED
 from imgpipe.deploy.sketch import sketch
 from imgpipe.operate import metrics, rows
 from imgpipe.operate.gallery import SHOWN
+from imgpipe.operate.percentiles import between
 from imgpipe.operate.times import from_iso, iso
 
 if TYPE_CHECKING:
@@ -77,14 +77,12 @@ def history(project: Project, now: datetime | None = None) -> History:
     except Exception as error:
         raise explain(error, "the last hour") from error
     published = found.get((project.graph.topics.get(COMPLETED, ""), _PUBLISHED), [])
-    cuts = [
-        quantiles(some, n=20, method="inclusive") if len(some) > 1 else some * 19 for some in times
-    ]
+    cuts = [between(some) for some in times]
     return History(
         since=since,
         ended=tuple(by_minute(published, since)),
-        p50_s=tuple(round(cut[9], 2) if cut else None for cut in cuts),
-        p95_s=tuple(round(cut[18], 2) if cut else None for cut in cuts),
+        p50_s=tuple(round(cut[0], 2) if cut else None for cut in cuts),
+        p95_s=tuple(round(cut[1], 2) if cut else None for cut in cuts),
         rates=_rates(project.graph, found, lately, came=bool(came)),
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
 from imgpipe.operate import rows, watch
 from imgpipe.operate.history import made_again
+from imgpipe.operate.percentiles import between
 from imgpipe.operate.times import from_iso
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Pulse:
 def pulse(project: Project) -> Pulse:
     """Return the pulse now. Raises CloudError when the cloud doesn't answer."""
     try:
-        return Pulse(sample=next(watch.samples(project, 0, 1)), rates=rates(project))
+        return Pulse(sample=watch.sample(project), rates=rates(project))
     except Exception as error:
         raise explain(error, "the pipeline's pulse") from error
 
@@ -59,12 +59,12 @@ def rates(project: Project) -> Rates:
     done = rows.by_status(project, ("done",), since=since, limit=MOST_ROWS)
     failed = rows.by_status(project, ("failed", "rejected"), since=since, limit=MOST_ROWS)
     recent, times = measured(done, now)
-    cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else times * 19
+    cuts = between(times)
     return Rates(
         done_per_min=recent,
         failed_per_min=measured(failed, now)[0],
-        p50_ms=round(cuts[9]) if cuts else None,
-        p95_ms=round(cuts[18]) if cuts else None,
+        p50_ms=round(cuts[0]) if cuts else None,
+        p95_ms=round(cuts[1]) if cuts else None,
     )
 
 

@@ -77,7 +77,7 @@ class Watcher:
     def tick(self) -> Tick:
         """Return the pipeline now. Raises CloudError when the cloud doesn't answer."""
         try:
-            sample = next(watch.samples(self._project, 0, 1))
+            sample = watch.sample(self._project)
             images = sorted(self._live.changes(), key=lambda row: str(row["updated_at"]))
             return Tick(
                 sample=sample,
@@ -106,14 +106,8 @@ def ticks(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[Tick]:
-    """Yield a tick every `interval_s`, `count` times or for ever. Late ones don't pile up."""
-    watcher, due, taken = Watcher(project, now), now(), 0
-    while count is None or taken < count:
-        yield watcher.tick()
-        taken += 1
-        if taken != count:
-            due = max(due + interval_s, now())
-            sleep(max(due - now(), 0))
+    """Yield a tick every `interval_s`, `count` times or for ever."""
+    return watch.paced(Watcher(project, now).tick, interval_s, count, sleep, now)
 
 
 def steps(graph: Graph, sample: watch.Sample, known: metrics.Known) -> Iterator[Step]:
