@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from imgpipe.cli import render
-from imgpipe.cli.views import words
+from imgpipe.cli.views import dlq, words
 from imgpipe.operate.ticks import took_ms
 from imgpipe.operate.times import from_iso
 
@@ -129,7 +129,7 @@ def group_cells(group: Group, room: int) -> tuple[Text, ...]:
         Text(f"{len(group.letters):,}", justify="right"),
         Text(render.printable(group.step)),
         Text(words.short_time(group.first_seen), style="dim"),
-        _kept(group.expires),
+        Text.from_markup(dlq.kept(group.expires)),
         Text(cut(render.printable(why(letter)), room)),
     )
 
@@ -139,24 +139,13 @@ def letter_cells(letter: Letter, name: str, room: int) -> tuple[Text, ...]:
     return (
         Text(letter.id[:8]),
         Text(words.short_time(letter.first_seen), style="dim"),
-        _kept(letter.expires),
+        Text.from_markup(dlq.kept(letter.expires)),
         Text(cut_left(render.printable(name), room)),
     )
 
 
 def why(letter: Letter) -> str:
-    told = (
-        letter.error if letter.error != "Rejected" else "",
-        words.reason(letter.reason, named=False),
-    )
-    return ": ".join(text for text in told if text) or "unknown: see the log"
-
-
-def _kept(expires: Any) -> Text:
-    from datetime import UTC, datetime
-
-    left = (expires - datetime.now(UTC)).total_seconds()
-    return Text(render.age(max(left, 0)), style="red" if left < 86_400 else "")
+    return dlq.why(letter, named=False)
 
 
 def cut(text: str, room: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WIDE = 120
 """Columns from which a table has all that it can tell; in a pipe it always has."""
+UNKNOWN = "unknown: see the log"
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
 
@@ -46,7 +48,7 @@ def table(letters: Sequence[Letter], width: int, prefix: str = "") -> Table:
             _image(letter.key, prefix),
             _why(letter),
             words.short_time(letter.first_seen),
-            _kept(letter),
+            kept(letter.expires),
         )
     return made
 
@@ -71,7 +73,7 @@ def groups(found: Sequence[Group]) -> Table:
             render.safe(group.step),
             _why(group.letters[0]),
             words.short_time(group.first_seen),
-            _kept(oldest),
+            kept(oldest.expires),
         )
     return made
 
@@ -82,7 +84,7 @@ def rescued(found: Sequence[Rescued], prefix: str = "") -> Table:
         "id", "queue", "key", "why", "failed", "archived", folds=("queue", "key", "why")
     )
     for letter in found:
-        why = _in_words(letter.error, letter.reason) or "unknown"
+        why = in_words(letter.error, letter.reason, named=words.width() >= WIDE) or "unknown"
         times = (from_iso(letter.first_seen), from_iso(letter.rescued_at))
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
@@ -116,7 +118,7 @@ def _wide(letters: Sequence[Letter], prefix: str) -> Table:
             render.safe(letter.error or "unknown"),
             render.safe(words.reason(letter.reason)),
             words.short_time(letter.first_seen),
-            _kept(letter),
+            kept(letter.expires),
             str(letter.receives or "-"),
         )
     return made
@@ -127,21 +129,24 @@ def _image(key: str | None, prefix: str) -> str:
 
 
 def _why(letter: Letter) -> str:
-    return render.safe(_in_words(letter.error, letter.reason) or "unknown: see the log")
+    return render.safe(why(letter, named=words.width() >= WIDE))
 
 
-def _in_words(error: str, reason: str) -> str:
+def why(letter: Letter, *, named: bool) -> str:
+    """Return why a letter failed, as `in_words` says it."""
+    return in_words(letter.error, letter.reason, named=named) or UNKNOWN
+
+
+def in_words(error: str, reason: str, *, named: bool) -> str:
     """Return a failure's class and reason; of an upload that was refused, why, as people say it."""
     if error == REJECTED:
-        return words.reason(reason, named=words.width() >= WIDE)
+        return words.reason(reason, named=named)
     return ": ".join(text for text in (error, reason) if text)
 
 
-def _kept(letter: Letter) -> str:
-    """Return how long the letter is still kept; red when it is less than a day."""
-    from datetime import UTC, datetime
-
-    left = (letter.expires - datetime.now(UTC)).total_seconds()
+def kept(expires: datetime) -> str:
+    """Return how long a letter is still kept; red when it is less than a day."""
+    left = (expires - datetime.now(UTC)).total_seconds()
     text = render.age(max(left, 0))
     return f"[red]{text}[/]" if left < 86_400 else text
 
