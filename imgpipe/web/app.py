@@ -130,11 +130,7 @@ def _refused(console: Console, request: Request, error: HTTPException) -> Respon
 
 
 def _failed(console: Console, request: Request, error: Exception) -> Response:
-    known = (
-        error
-        if isinstance(error, ImgpipeError)
-        else cloud.explain(error, "This page can't be shown")
-    )
+    known = cloud.explain(error, "This page can't be shown")
     status = {MissingError: 404, UsageError: 400, UnreachableError: 503}.get(type(known), 502)
     if console.read_only and status >= 500:
         return _error(console, request, status, *hub.DISCREETLY)
