@@ -7,6 +7,7 @@ photographs.
 
 from __future__ import annotations
 
+import io
 import statistics
 import sys
 import time
@@ -35,15 +36,9 @@ class Photo:
     megapixels: float
 
     def variant_mp(self, width: int) -> float:
-        with Image.open(image_file(self.data)) as opened:
+        with Image.open(io.BytesIO(self.data)) as opened:
             scale = min(1.0, width / opened.width)
             return opened.width * opened.height * scale**2 / 1e6
-
-
-def image_file(data: bytes) -> Any:
-    import io
-
-    return io.BytesIO(data)
 
 
 def cpu_ms(photo: Photo, step: dict[str, Any]) -> float:
