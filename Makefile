@@ -57,12 +57,17 @@ test: check
 	.venv/security/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-security.lock
 	@touch $@
 
+# In the folder of a package.json's own: $(1) if there is npm, which $(2) goes without otherwise.
+define npm_install
+@mkdir -p $(@D) && cp $< $(@D)/
+@if command -v npm >/dev/null; then \
+  cd $(@D) && npm install --silent --no-audit --no-fund --no-package-lock && touch installed \
+  || echo "npm could not install $(1): $(2) without it" >&2; \
+else echo "no npm here: $(2) without $(1)" >&2; fi
+endef
+
 .venv/security-node/installed: tests/security/scan/package.json
-	@mkdir -p .venv/security-node && cp $< .venv/security-node/
-	@if command -v npm >/dev/null; then \
-	  cd .venv/security-node && npm install --silent --no-audit --no-fund --no-package-lock && touch installed \
-	  || echo "npm could not install cdk-nag: scanning without it" >&2; \
-	else echo "no npm here: scanning without cdk-nag" >&2; fi
+	$(call npm_install,cdk-nag,scanning)
 
 # What checkov, cdk-nag, parliament and cloudsplaining say of the exported templates, less what is waived with a reason.
 scan: .venv/security/installed .venv/security-node/installed
@@ -92,11 +97,7 @@ soak: .venv/installed-dev
 	IMGPIPE_SOAK=1 $(BIN)/pytest -q -n $(WORKERS) tests/faults/test_every_call.py tests/faults/test_struck.py
 
 .venv/bench-node/installed: tests/benchmarks/core/package.json
-	@mkdir -p .venv/bench-node && cp $< .venv/bench-node/
-	@if command -v npm >/dev/null; then \
-	  cd .venv/bench-node && npm install --silent --no-audit --no-fund --no-package-lock && touch installed \
-	  || echo "npm could not install sharp: measuring without it" >&2; \
-	else echo "no npm here: measuring without sharp" >&2; fi
+	$(call npm_install,sharp,measuring)
 
 # BENCH=--quick takes two minutes in place of twelve; BENCH=core measures the image core alone.
 bench: .venv/installed-dev requirements-bench.lock .venv/bench-node/installed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,19 @@ def studio(**clients: Any) -> Project:
     """Return the photo studio, with `clients` in place of boto3's."""
     declared = spec.load(ROOT / "pipeline.yaml", "local")
     return Project(Path(), declared, studio_graph(), Clients(dict(clients)))  # type: ignore[arg-type]
+
+
+@contextmanager
+def in_moto() -> Iterator[Project]:
+    """Yield the studio with its buckets, queues and table, in a cloud of moto's."""
+    from moto import mock_aws
+
+    with mock_aws():
+        made = studio()
+        create_buckets(made)
+        create_queues(made)
+        create_table(made)
+        yield made
 
 
 def create_buckets(project: Project) -> None:

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A project's folder; `run` calls imgpipe in it."""
+    """A project's folder; `run` calls imgpipe in it, with these environment variables besides the usual ones."""
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def copy_to(cls, folder: Path) -> Pipeline:
@@ -68,7 +69,7 @@ class Pipeline:
         done = subprocess.run(
             [sys.executable, "-m", "imgpipe", *map(str, args)],
             cwd=self.folder,
-            env={**without_aws(os.environ), "COLUMNS": "100", "NO_COLOR": "1"},
+            env={**without_aws(os.environ), "COLUMNS": "100", "NO_COLOR": "1", **self.variables},
             capture_output=True,
             text=True,
             timeout=timeout_s,

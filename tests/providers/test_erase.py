@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
 from imgpipe.errors import ImgpipeError
@@ -27,9 +26,7 @@ from tests.studio import (
     ACCOUNT,
     REGION,
     Clients,
-    create_buckets,
-    create_queues,
-    create_table,
+    in_moto,
     put_row,
     result,
     s3_event,
@@ -88,11 +85,7 @@ def archive(project: Project, key: str) -> None:
 @pytest.fixture
 def project() -> Iterator[Project]:
     """A pipeline with an upload that left everything everywhere, and another one beside it."""
-    with mock_aws():
-        made = studio()
-        create_buckets(made)
-        create_queues(made)
-        create_table(made)
+    with in_moto() as made:
         upload(made, KEY)
         archive(made, KEY)
         for queue in ("enhance-dlq", "rejected"):

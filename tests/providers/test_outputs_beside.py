@@ -7,24 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from moto import mock_aws
 
 from imgpipe.operate.audit import outputs
 from imgpipe.operate.erase import run
 from imgpipe.operate.project import Project
 from imgpipe.runtime.results import output_key
-from tests.studio import create_buckets, create_queues, create_table, studio
+from tests.studio import in_moto
 
 KEY = "incoming/holiday/a.jpg"
 
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    with mock_aws():
-        made = studio()
-        create_buckets(made)
-        create_queues(made)
-        create_table(made)
+    with in_moto() as made:
         graph = made.graph
         beside = replace(graph, variants_bucket=graph.uploads_bucket, variants_prefix="processed/")
         yield replace(made, graph=beside)

@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from imgpipe.errors import MissingError, UsageError
 from imgpipe.operate import download, metadata, rows
 from imgpipe.operate.project import Project
-from tests.studio import create_buckets, create_queues, create_table, put_row, result, studio
+from tests.studio import in_moto, put_row, result
 
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    with mock_aws():
-        made = studio()
-        create_table(made)
-        create_buckets(made)
-        create_queues(made)
+    with in_moto() as made:
         yield made
 
 

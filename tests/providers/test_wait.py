@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from imgpipe.operate import wait
 from imgpipe.operate.project import Project
@@ -15,24 +14,17 @@ from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.upload.sources import NotSent
 from imgpipe.operate.wait import Clock, Ended
 from tests.studio import (
-    create_buckets,
-    create_queues,
-    create_table,
+    in_moto,
     put_row,
     result,
     s3_event,
     sns_envelope,
-    studio,
 )
 
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    with mock_aws():
-        made = studio()
-        create_table(made)
-        create_buckets(made)
-        create_queues(made)
+    with in_moto() as made:
         yield made
 
 

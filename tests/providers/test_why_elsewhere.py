@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
 
 from imgpipe.operate.project import Project
 from imgpipe.operate.why.ask import ask
-from tests.studio import create_buckets, create_queues, create_table, put_row, result, studio
+from tests.studio import in_moto, put_row, result
 
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    with mock_aws():
-        made = studio()
-        create_buckets(made)
-        create_queues(made)
-        create_table(made)
+    with in_moto() as made:
         for key in ("incoming/album/day/a.jpg", "incoming/album/b.jpg", "incoming/b.jpg"):
             put_row(made, result(key))
         yield made

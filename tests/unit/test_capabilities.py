@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +12,12 @@ import pytest
 
 from tests.capability_report import Reporter
 from tests.photos import ROOT
+from tests.scripts import script
 
 
 @pytest.fixture(scope="module")
 def capabilities() -> ModuleType:
-    place = ROOT / "docs" / "capabilities.py"
-    found = importlib.util.spec_from_file_location("capabilities", place)
-    assert found is not None
-    assert found.loader is not None
-    made = importlib.util.module_from_spec(found)
-    found.loader.exec_module(made)
-    return made
+    return script("capabilities")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -11,17 +10,12 @@ from types import ModuleType
 import pytest
 
 from tests.photos import ROOT
+from tests.scripts import script
 
 
 @pytest.fixture(scope="module")
 def guarantees() -> ModuleType:
-    place = ROOT / "docs" / "guarantees.py"
-    found = importlib.util.spec_from_file_location("guarantees", place)
-    assert found is not None
-    assert found.loader is not None
-    made = importlib.util.module_from_spec(found)
-    found.loader.exec_module(made)
-    return made
+    return script("guarantees")
 
 
 def test_every_fault_has_a_test_and_every_marker_a_row(guarantees: ModuleType) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.photos import ROOT
+from tests.scripts import script
 
 HEAVY = (
     "boto3",
@@ -82,12 +82,7 @@ def test_module_and_script_are_the_same_command() -> None:
 
 
 def test_the_generated_documentation_is_up_to_date() -> None:
-    found = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert found is not None
-    assert found.loader is not None
-    generate = importlib.util.module_from_spec(found)
-    found.loader.exec_module(generate)
-
+    generate = script("generate")
     stale = [
         path.name
         for path, text in generate.documents()
