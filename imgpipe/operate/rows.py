@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from imgpipe.runtime.items import decode
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from imgpipe.operate.project import Project
@@ -28,16 +29,26 @@ _ROUNDS = 8
 """A throttled table answers for some keys only; asking for the rest 8 times takes up to 6 seconds."""
 
 Row = dict[str, Any]
+Item = Mapping[str, Any]
+"""As DynamoDB gives it, with the types of its attributes."""
 
 
 def by_keys(project: Project, keys: Collection[str], *, consistent: bool = False) -> dict[str, Row]:
     """Return the rows of `keys`; a key without a row is left out. Keys that are no image have none."""
-    wanted = sorted(keys)
+    wanted = [(key, SK_IMAGE) for key in sorted(keys)]
+    found = map(from_item, items_at(project, wanted, consistent=consistent))
+    return {row["key"]: row for row in found}
+
+
+def items_at(
+    project: Project, wanted: Sequence[tuple[str, str]], *, consistent: bool = False
+) -> Iterator[Item]:
+    """Yield the items at these partition and sort keys, in any order; what isn't there is left out."""
     slices = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
-    if not slices:
-        return {}
-    read = partial(_batch, project.cloud.client("dynamodb"), project.graph.table, consistent)
-    return {row["key"]: row for rows in parallel.stream(read, slices, 4) for row in rows}
+    if slices:
+        read = partial(_batch, project.cloud.client("dynamodb"), project.graph.table, consistent)
+        for some in parallel.stream(read, slices, 4):
+            yield from some
 
 
 def by_status(
@@ -145,20 +156,22 @@ def ends(project: Project, status: str, each: int) -> tuple[list[Row], bool]:
     return list(known.values()), all(complete for _, complete in found)
 
 
-def _batch(dynamodb: Any, table: str, consistent: bool, keys: Sequence[str]) -> list[Row]:
+def _batch(
+    dynamodb: Any, table: str, consistent: bool, wanted: Sequence[tuple[str, str]]
+) -> list[Item]:
     request: Mapping[str, Any] = {
         table: {
-            "Keys": [{"pk": {"S": key}, "sk": {"S": SK_IMAGE}} for key in keys],
+            "Keys": [{"pk": {"S": key}, "sk": {"S": sort_key}} for key, sort_key in wanted],
             "ConsistentRead": consistent,
         }
     }
-    items: list[Mapping[str, Any]] = []
+    items: list[Item] = []
     for attempt in range(_ROUNDS):
         answer = dynamodb.batch_get_item(RequestItems=request)
         items += answer["Responses"].get(table, [])
         request = answer.get("UnprocessedKeys") or {}
         if not request:
-            return [from_item(item) for item in items]
+            return items
         if not answer["Responses"].get(table):
             time.sleep(0.05 * 2**attempt)
     raise ThrottledError(

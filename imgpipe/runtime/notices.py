@@ -23,6 +23,8 @@ SUBJECT_LENGTH = 99
 """SNS takes fewer than 100 characters, ASCII, on one line."""
 LISTED = 20
 """Images that a digest names."""
+CLAIM = "notice#"
+"""How the sort keys of claims begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,17 @@ class Notice:
     short: str
     picture: str = ""
     uploader: str = ""
+
+
+def claim_key(kind: str, upload: str) -> str:
+    """Return the sort key under which a notice is claimed, beside the row of its image."""
+    return f"{CLAIM}{kind}#{upload}"
+
+
+def of_claim_key(sort_key: str) -> tuple[str, str]:
+    """Return the kind of the notice and the upload that it is about."""
+    kind, _, upload = sort_key.removeprefix(CLAIM).partition("#")
+    return kind, upload
 
 
 def notices(document: dict[str, Any], prefix: str) -> list[Notice]:

@@ -133,7 +133,7 @@ def _claim(notice: Notice, at: str, *, rev: int, sent_at: str | None = None) -> 
     expires = int(datetime.now(UTC).timestamp()) + TOMBSTONE_DAYS * 86_400
     fields = {
         "pk": notice.key,
-        "sk": f"notice#{notice.kind}#{notice.upload}",
+        "sk": notices.claim_key(notice.kind, notice.upload),
         "rev": rev,
         "claimed_at": at,
         "expires_at": expires,

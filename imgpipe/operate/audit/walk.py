@@ -18,10 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
-from imgpipe.deploy.names import RESULTS
-from imgpipe.operate import branches, images, ops, parallel, rows
-from imgpipe.operate.audit import claims, outputs, remedy
+from imgpipe.deploy.names import NOTIFIER, RESULTS
+from imgpipe.operate import branches, claims, images, ops, parallel, rows
 from imgpipe.operate.audit import law as laws
+from imgpipe.operate.audit import outputs, remedy
 from imgpipe.operate.audit.law import Finding, Law, Upload
 from imgpipe.operate.dlq import find, queues, rescue
 from imgpipe.operate.dlq.letters import Letter, decode
@@ -30,6 +30,8 @@ from imgpipe.operate.why.ask import list_versions, version_of
 from imgpipe.runtime.row import SK_IMAGE, from_item
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgpipe.operate.project import Project
 
 FOLDER = "audit"
@@ -267,7 +269,21 @@ def _of_batch(
         if finding:
             yield finding
     yield from _unmade(project, tally, law, batch, known, folders)
-    yield from claims.unsent(project, law, known)
+    yield from _unsent(project, law, known)
+
+
+def _unsent(
+    project: Project, law: Law, known: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    """Yield the notices that were claimed and never sent: the notifier died between the two. Nothing sends them
+    again, for a notice goes out at most once; somebody should know, and may write by hand.
+    """
+    if not any(branch.name == NOTIFIER for branch in project.graph.branches):
+        return
+    for claim in claims.of_ends(project, known.values()):
+        if not claim.sent_at and law.old(claim.claimed_at):
+            why = f"the notice `{claim.kind}` was claimed and never sent, as far as is known"
+            yield Finding(kind="unsent", key=claim.key, why=why)
 
 
 def _count(tally: Tally, upload: Upload, status: str, row: dict[str, Any] | None) -> None:

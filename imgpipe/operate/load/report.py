@@ -11,15 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgpipe.operate import listing, parallel, plots, rows
+from imgpipe.operate import claims, listing, parallel, plots, rows
 from imgpipe.operate.load import pictures
 from imgpipe.operate.percentiles import percentiles
 from imgpipe.operate.times import from_iso, iso
-from imgpipe.runtime import items
-from imgpipe.runtime.row import generation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from imgpipe.operate.watch import Sample
 
 Row = dict[str, Any]
-NOTICE = "notice#completed#"
 NOTICE_S = 30.0
 """How long a notice may take after its window."""
 
@@ -192,35 +189,16 @@ def _notices_in_time(project: Project, found: Mapping[str, Row]) -> dict[str, st
 
 def _notices(project: Project, found: Mapping[str, Row]) -> dict[str, str]:
     """Return when people were told that an image is ready; a claim without a send isn't told."""
-    wanted = [
-        (key, NOTICE + generation(row)) for key, row in found.items() if row["status"] == "done"
-    ]
-    slices = [wanted[start : start + 100] for start in range(0, len(wanted), 100)]
-    told: dict[str, str] = {}
-    for some in slices:
-        told |= _claims(project, some)
-    return told
+    ready = [row for row in found.values() if row["status"] == "done"]
+    return {
+        claim.key: iso(claim.sent_at) for claim in claims.of_ends(project, ready) if claim.sent_at
+    }
 
 
 def _people_hear(project: Project) -> bool:
     return any(
         notice.addresses for kind, notice in project.spec.notify.kinds if kind == "completed"
     )
-
-
-def _claims(project: Project, wanted: Sequence[tuple[str, str]]) -> dict[str, str]:
-    table, told = project.graph.table, {}
-    request: Mapping[str, Any] = {
-        table: {"Keys": [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in wanted]}
-    }
-    while request:
-        answer = project.cloud.client("dynamodb").batch_get_item(RequestItems=request)
-        for item in answer["Responses"].get(table, ()):
-            fields = items.decode(item)
-            if fields.get("sent_at"):
-                told[str(fields["pk"])] = str(fields["sent_at"])
-        request = answer.get("UnprocessedKeys") or {}
-    return told
 
 
 def plot(report: Report, path: Path) -> None:

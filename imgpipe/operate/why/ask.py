@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgpipe.cloud import explain
 from imgpipe.errors import CloudError, MissingError, UsageError
-from imgpipe.operate import images, log_search, parallel, rows
+from imgpipe.operate import claims, images, log_search, parallel, rows
 from imgpipe.operate.dlq import causes, find, queues
 from imgpipe.operate.times import from_iso
-from imgpipe.operate.why.facts import Attempt, Claim, Depth, Facts, Version
-from imgpipe.runtime import items
+from imgpipe.operate.why.facts import Attempt, Depth, Facts, Version
 
 if TYPE_CHECKING:
     from imgpipe.deploy.resources import Key
@@ -227,27 +226,8 @@ def _missing(asking: _Asking, known: Facts) -> dict[str, Any]:
 
 
 def _claims(asking: _Asking, known: Facts) -> dict[str, Any]:
-    dynamodb, table = asking.project.cloud.client("dynamodb"), asking.project.graph.table
-
-    def query() -> tuple[Claim, ...]:
-        answer = dynamodb.query(
-            TableName=table,
-            KeyConditionExpression="pk = :key AND begins_with(sk, :notice)",
-            ExpressionAttributeValues={":key": {"S": known.key}, ":notice": {"S": "notice#"}},
-        )
-        return tuple(_claim(items.decode(item)) for item in answer["Items"])
-
-    return {"claims": asking.get("the notices", query) or ()}
-
-
-def _claim(item: dict[str, Any]) -> Claim:
-    _, kind, upload = item["sk"].split("#", 2)
-    return Claim(
-        kind=kind,
-        upload=upload,
-        claimed_at=from_iso(item.get("claimed_at")),
-        sent_at=from_iso(item.get("sent_at")),
-    )
+    told = asking.get("the notices", lambda: tuple(claims.of_key(asking.project, known.key)))
+    return {"claims": told or ()}
 
 
 def _depths(asking: _Asking) -> dict[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from imgpipe.operate.claims import Claim
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.log_search import Invocation, Line
 
@@ -38,16 +39,6 @@ class Depth:
     @property
     def total(self) -> int:
         return self.visible + self.in_flight + self.delayed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A notice to people about one upload: claimed before it was sent, so that it is sent at most once."""
-
-    kind: str
-    upload: str
-    claimed_at: datetime | None
-    sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
