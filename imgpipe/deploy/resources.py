@@ -352,7 +352,8 @@ class FunctionUrl:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
     """An event source mapping, `queue` -> `function`. `reports_failures` is ReportBatchItemFailures: without it, the
-    messages that a call names as failed are deleted with the rest; ours always have it.
+    messages that a call names as failed are deleted with the rest; ours always have it. `filters` are the patterns of
+    FilterCriteria: messages that fit none are deleted unread, so ours have none.
     """
 
     queue: str
@@ -362,6 +363,7 @@ class Mapping:
     max_concurrency: int | None = None
     enabled: bool = True
     reports_failures: bool = True
+    filters: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

@@ -19,7 +19,7 @@ from imgpipe.deploy.sketch import sketch
 from imgpipe.operate import metrics, rows
 from imgpipe.operate.gallery import SHOWN
 from imgpipe.operate.percentiles import between
-from imgpipe.operate.times import from_iso, iso
+from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,9 +91,10 @@ def spans(found: Iterable[Row], since: datetime) -> list[list[float]]:
     """Return for each minute the seconds that the images took which ended then."""
     minutes: list[list[float]] = [[] for _ in range(MINUTES)]
     for row in found:
-        began, ended = from_iso(row["uploaded_at"]), from_iso(row["updated_at"])
-        if began is None or ended is None or ended < began or made_again(row):
+        life = rows.life(row)
+        if life is None or made_again(row):
             continue
+        began, ended = life
         at = int((ended - since).total_seconds() // 60)
         if 0 <= at < MINUTES:
             minutes[at].append((ended - began).total_seconds())

@@ -10,7 +10,6 @@ from imgpipe.cloud import explain
 from imgpipe.operate import rows, watch
 from imgpipe.operate.history import made_again
 from imgpipe.operate.percentiles import between
-from imgpipe.operate.times import from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,9 +71,10 @@ def measured(found: Iterable[Row], now: datetime) -> tuple[int, list[float]]:
     """Return how many images ended in the last minute, and each one's time from upload to end in ms."""
     recent, times = 0, []
     for row in found:
-        began, ended = from_iso(row["uploaded_at"]), from_iso(row["updated_at"])
-        if began is None or ended is None or ended < began:
+        life = rows.life(row)
+        if life is None:
             continue
+        began, ended = life
         recent += now - ended < timedelta(minutes=1)
         if not made_again(row):
             times.append((ended - began).total_seconds() * 1000)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import explain
 from imgpipe.errors import ThrottledError
 from imgpipe.operate import parallel
-from imgpipe.operate.times import iso
+from imgpipe.operate.times import from_iso, iso
 from imgpipe.runtime.items import decode
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
@@ -31,6 +31,12 @@ _ROUNDS = 8
 Row = dict[str, Any]
 Item = Mapping[str, Any]
 """As DynamoDB gives it, with the types of its attributes."""
+
+
+def life(row: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
+    """Return when an image was uploaded and when its row last changed, or None where the clocks contradict that."""
+    began, ended = from_iso(row["uploaded_at"]), from_iso(row["updated_at"])
+    return (began, ended) if began and ended and began <= ended else None
 
 
 def by_keys(project: Project, keys: Collection[str], *, consistent: bool = False) -> dict[str, Row]:

@@ -286,6 +286,16 @@ def open_policy(shop: Shop) -> None:
     )
 
 
+def wide_rights(shop: Shop) -> None:
+    """As a tutorial does it: everything, so that it works."""
+    policy = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
+    iam = shop.client("iam")
+    role = shop.client("lambda").get_function(FunctionName="preview")["Configuration"]["Role"]
+    iam.put_role_policy(
+        RoleName=role.rpartition("/")[2], PolicyName="all-of-s3", PolicyDocument=policy
+    )
+
+
 def source_account(shop: Shop) -> None:
     shop.client("lambda").add_permission(
         FunctionName="preview",
@@ -356,6 +366,7 @@ FAULTS: dict[str, tuple[Callable[[Shop], None], ...]] = {
     "silent-log": (silent_log,),
     "old-runtime": (old_runtime,),
     "open-policy": (open_policy,),
+    "wide-rights": (wide_rights,),
     "source-account": (source_account,),
     "log-retention": (log_retention,),
     "unfinished-uploads": (unfinished_uploads,),

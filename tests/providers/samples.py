@@ -252,6 +252,7 @@ SAMPLES = [
             replace(MAPPING, batch=5),
             replace(MAPPING, max_concurrency=9),
             replace(MAPPING, reports_failures=False),
+            replace(MAPPING, filters=('{"body": {"kind": ["urgent"]}}',)),
         ),
     ),
     Sample(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imgpipe.deploy.plan import Action, Verb
-from imgpipe.deploy.resources import Key, Place, Remark, Subscription
+from imgpipe.deploy.resources import Key, Place, Remark, Role, Subscription
 from imgpipe.deploy.resources import Mapping as QueueMapping
 from imgpipe.operate.doctor import logs, policy
 from imgpipe.operate.doctor.findings import Finding, Severity
@@ -142,6 +142,32 @@ def test_what_makes_anothers_bucket_unsafe_is_named_with_its_command() -> None:
     assert one.what == "bucket their-photos: it keeps no versions"
     assert one.command == "aws s3api put-bucket-versioning"
     assert found("existing-bucket", EMPTY) == []
+
+
+ALL_OF_S3 = {"Effect": "Allow", "Action": ["s3:*", "sqs:SendMessage"], "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "wide"),
+    [
+        (ALL_OF_S3, ["s3:*"]),
+        ({**ALL_OF_S3, "Action": "*", "Resource": ["*"]}, ["*"]),
+        ({**ALL_OF_S3, "Resource": "arn:aws:s3:::photos/*"}, []),
+        ({**ALL_OF_S3, "Action": "logs:CreateLogGroup"}, []),
+        ({**ALL_OF_S3, "Effect": "Deny"}, []),
+        ({**ALL_OF_S3, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, []),
+    ],
+)
+def test_only_whole_services_on_everything_are_wide_rights(
+    statement: dict[str, Any], wide: list[str]
+) -> None:
+    assert policy.unbounded({"Statement": statement}) == wide
+
+
+def test_no_role_of_ours_has_wide_rights() -> None:
+    roles = [one for one in studio_graph().resources.values() if isinstance(one, Role)]
+    assert roles
+    assert [policy.unbounded(policy.parse(one.policy)) for one in roles] == [[]] * len(roles)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ class Mappings:
                 raise
             self.update(wanted, wanted)
 
-    def update(self, wanted: r.Mapping, _before: r.Mapping) -> None:
+    def update(self, wanted: r.Mapping, before: r.Mapping) -> None:
         for there in self._all(wanted):
             _lag(
                 self._site,
@@ -149,7 +149,7 @@ class Mappings:
                     UUID=uuid,
                     FunctionName=wanted.function,
                     Enabled=wanted.enabled,
-                    **_settings(wanted, clear=True),
+                    **_settings(wanted, before),
                 ),
             )
 
@@ -179,14 +179,16 @@ class Mappings:
         return [there for page in pages.paginate(**by) for there in page["EventSourceMappings"]]
 
 
-def _settings(wanted: r.Mapping, *, clear: bool = False) -> dict[str, Any]:
-    """Return what a mapping's creation and change both take; `clear` takes away a limit that isn't wanted."""
+def _settings(wanted: r.Mapping, before: r.Mapping | None = None) -> dict[str, Any]:
+    """Return what a mapping's creation and its change both take; a change takes away limits and filters of before."""
     limited = {"MaximumConcurrency": wanted.max_concurrency} if wanted.max_concurrency else {}
+    filters = {"Filters": [{"Pattern": one} for one in wanted.filters]} if wanted.filters else {}
     return {
         "BatchSize": wanted.batch,
         "MaximumBatchingWindowInSeconds": wanted.window_s,
         "FunctionResponseTypes": [_REPORTS] if wanted.reports_failures else [],
-        **({"ScalingConfig": limited} if limited or clear else {}),
+        **({"ScalingConfig": limited} if limited or before else {}),
+        **({"FilterCriteria": filters} if filters or (before and before.filters) else {}),
     }
 
 
@@ -199,6 +201,10 @@ def _mapping(function: str, there: dict[str, Any]) -> r.Mapping:
         max_concurrency=there.get("ScalingConfig", {}).get("MaximumConcurrency"),
         enabled=there.get("State") not in {"Disabled", "Disabling"},
         reports_failures=_REPORTS in (there.get("FunctionResponseTypes") or ()),
+        filters=tuple(
+            str(one.get("Pattern", ""))
+            for one in there.get("FilterCriteria", {}).get("Filters", ())
+        ),
     )
 
 

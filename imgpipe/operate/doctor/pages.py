@@ -280,6 +280,14 @@ PAGES: Mapping[str, Page] = {
         "aws sqs get-queue-attributes --queue-url URL --attribute-names Policy, then add a condition on "
         "aws:SourceArn",
     ),
+    "wide-rights": Page(
+        "A function's role may do all of a service (`s3:*`, or `*`) to everything. Functions decode what strangers "
+        "send: who gets past a decoder has these rights.",
+        "aws iam list-attached-role-policies --role-name ROLE, aws iam list-role-policies --role-name ROLE",
+        "aws iam delete-role-policy --role-name ROLE --policy-name NAME, or aws iam detach-role-policy --role-name "
+        "ROLE --policy-arn ARN; `imgpipe up` gives each role what its function calls, and leaves what others added",
+        "aws iam detach-role-policy --role-name ROLE --policy-arn ARN, and a policy of the calls that the code makes",
+    ),
     "source-account": Page(
         "The permission for S3 names the bucket and not its account: bucket names are free to take after "
         "a deletion.",

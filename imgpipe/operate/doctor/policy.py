@@ -79,6 +79,20 @@ def is_open(policy: Document) -> bool:
     )
 
 
+def unbounded(policy: Document) -> list[str]:
+    """Return the whole services (`s3:*`, or `*` for all) that a policy lets its role do to everything, whenever."""
+    return sorted(
+        {
+            action
+            for one in statements(policy)
+            if one["Effect"] == "Allow" and not one.get("Condition")
+            if "*" in listed(one.get("Resource", ()))
+            for action in map(str, listed(one.get("Action", ())))
+            if action == "*" or action.endswith(":*")
+        }
+    )
+
+
 def statements(policy: Document) -> Iterator[Mapping[str, Any]]:
     yield from listed(policy.get("Statement", ()))
 

@@ -200,8 +200,8 @@ def _recursion(asking: Asking, name: str) -> str:
     return str((answer or {}).get("RecursiveLoop", ""))
 
 
-def role_policies(asking: Asking, role: str) -> tuple[Mapping[str, Any], ...] | None:
-    """Return all that the role may do; None when that could not be read in whole."""
+def role_policies(asking: Asking, role: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """Return all that the role may do, by the policies' names; None when that could not be read in whole."""
     iam, what = asking.client("iam"), f"role {role}"
     inline = asking.ask(what, lambda: iam.list_role_policies(RoleName=role)["PolicyNames"])
     attached = asking.ask(
@@ -209,12 +209,12 @@ def role_policies(asking: Asking, role: str) -> tuple[Mapping[str, Any], ...] | 
     )
     if inline is None or attached is None:
         return None
-    found = together(
-        *(partial(_inline, asking, role, name) for name in inline),
-        *(partial(_managed, asking, one["PolicyArn"]) for one in attached),
-    )
-    known = tuple(document for document in found if document is not None)
-    return known if len(known) == len(found) else None
+    reading = {name: partial(_inline, asking, role, name) for name in inline}
+    for one in attached:
+        reading[one["PolicyArn"]] = partial(_managed, asking, one["PolicyArn"])
+    found = zip(reading, together(*reading.values()), strict=True)
+    known = {name: document for name, document in found if document is not None}
+    return known if len(known) == len(reading) else None
 
 
 def _inline(asking: Asking, role: str, name: str) -> Mapping[str, Any] | None:

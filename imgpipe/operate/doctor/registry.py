@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     Check("silent-log", "functions may write their logs", functions.silent),
     Check("old-runtime", "runtimes are still mended", functions.runtime),
     Check("open-policy", "no queue or topic is open to all", queues.open_policy),
+    Check("wide-rights", "no role may do everything", functions.rights),
     Check("source-account", "functions trust a bucket's owner", functions.trusts_a_name),
     Check("existing-bucket", "the bucket that was there before is safe", ours.existing),
     Check("drift", "what is there is what pipeline.yaml says", ours.drift),

@@ -158,7 +158,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """`role_policies` is None where they could not be read: then nothing is said of them."""
+    """`role_policies`, by name, is None where they could not be read: then nothing is said of them."""
 
     arn: str
     configuration: Document = field(default_factory=dict)
@@ -167,13 +167,18 @@ class Function:
     reserved: int | None = None
     recursion: str = ""
     mappings: tuple[Document, ...] = ()
-    role_policies: tuple[Document, ...] | None = None
+    role_policies: Mapping[str, Document] | None = None
     log: Log = field(default_factory=lambda: Log(group=""))
     missing: bool = False
 
     @property
     def name(self) -> str:
         return last(self.arn)
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """What the role may do, as far as it is known."""
+        return tuple((self.role_policies or {}).values())
 
     @property
     def timeout_s(self) -> int:

@@ -99,11 +99,11 @@ def memory(scene: Scene) -> Iterator[Fault]:
 def denied(scene: Scene) -> Iterator[Fault]:
     """A function that was refused what its role still may not do: what was mended since is not told."""
     for function in _there(scene):
-        policies = function.role_policies
+        policies = function.documents
         still = [
             (action, arn)
             for action, arn in function.log.refused
-            if policies is None
+            if function.role_policies is None
             or not (may(policies, action, arn) if arn else always(policies, action))
         ]
         if not still:
@@ -171,7 +171,7 @@ def silent(scene: Scene) -> Iterator[Fault]:
         if function.role_policies is None:
             continue
         stream = f"{scene.place.log_group_arn(function.log.group)}:log-stream:x"
-        if may(function.role_policies, "logs:PutLogEvents", stream):
+        if may(function.documents, "logs:PutLogEvents", stream):
             continue
         role = last(function.configuration.get("Role", ""))
         yield Fault(
@@ -185,6 +185,26 @@ def silent(scene: Scene) -> Iterator[Fault]:
                 "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
             ),
         )
+
+
+def rights(scene: Scene) -> Iterator[Fault]:
+    """A role that may do all of a service to everything: so may whoever gets a hostile picture past a decoder."""
+    for function in _there(scene):
+        role = last(function.configuration.get("Role", ""))
+        for name, document in (function.role_policies or {}).items():
+            if wide := policy.unbounded(document):
+                yield Fault(
+                    severity=Severity.RISK,
+                    what=f"function {function.name} may do {', '.join(wide)} to everything",
+                    why=f"by policy {last(name)} of role {role}; so may whoever gets into the function by a picture",
+                    command=_taking_away(role, name),
+                )
+
+
+def _taking_away(role: str, name: str) -> str:
+    if name.startswith("arn:"):
+        return f"aws iam detach-role-policy --role-name {role} --policy-arn {name}"
+    return f"aws iam delete-role-policy --role-name {role} --policy-name {name}"
 
 
 def undecoded(scene: Scene) -> Iterator[Fault]:

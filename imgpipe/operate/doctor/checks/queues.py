@@ -103,7 +103,7 @@ def permission(scene: Scene) -> Iterator[Fault]:
             action
             for action in CONSUMES
             if function.role_policies is not None
-            and not policy.may(function.role_policies, action, queue.arn)
+            and not policy.may(function.documents, action, queue.arn)
         ]
         if lacking or "ermission" in result or "Denied" in result:
             role = last(function.configuration.get("Role", ""))

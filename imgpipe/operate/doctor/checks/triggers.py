@@ -250,14 +250,14 @@ def _may_start(scene: Scene, function: Function, bucket: Bucket, rule: Rule) -> 
     heads = {before, *_written(function, f"{arn}/")}
     return any(
         head.startswith(before)
-        and policy.may(function.role_policies or (), "s3:PutObject", f"{arn}/{head}x{after}")
+        and policy.may(function.documents, "s3:PutObject", f"{arn}/{head}x{after}")
         for head in heads
     )
 
 
 def _written(function: Function, arn: str) -> Iterator[str]:
     """Yield how the keys begin that a role's policies name in a bucket."""
-    for document in function.role_policies or ():
+    for document in function.documents:
         for statement in policy.statements(document):
             for resource in map(str, policy.listed(statement.get("Resource", ()))):
                 if resource.startswith(arn):
