@@ -6,9 +6,12 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Sequence
 
 import typer
 from typer._click import exceptions as usage
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from imgpipe import __version__, errors
 
@@ -70,10 +73,41 @@ def _unwrap(app: typer.Typer) -> None:
             _unwrap(group.typer_instance)
 
 
+def narrowed(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """Leave out of `app` what a call with these words doesn't need: typer reads the signature of every command that
+    there is, which takes longer than all the rest of `imgpipe --help`.
+    """
+    if set(words) <= {"--help", "-h"}:
+        for command in app.registered_commands:
+            command.name, command.callback = _name(command), _only_listed
+        for group in app.registered_groups:
+            if group.typer_instance:
+                group.typer_instance.registered_commands = []
+                group.typer_instance.registered_groups = []
+    elif words[0] in {*map(_name, app.registered_commands), *_groups(app)}:
+        app.registered_commands = [it for it in app.registered_commands if _name(it) == words[0]]
+        app.registered_groups = [it for it in app.registered_groups if it.name == words[0]]
+    return app
+
+
+def _only_listed() -> None:
+    """Stand in for a command of which a list shows no more than its name and its help."""
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(getattr(command.callback, "__name__", ""))
+
+
+def _groups(app: typer.Typer) -> list[str]:
+    return [str(group.name) for group in app.registered_groups]
+
+
 def main() -> None:
     """Run the command line. Never lets a traceback reach a person, unless IMGPIPE_DEBUG is set."""
     try:
-        code = build_app()(standalone_mode=False, prog_name="imgpipe")
+        completing = "_IMGPIPE_COMPLETE" in os.environ
+        app = build_app() if completing else narrowed(build_app(), sys.argv[1:])
+        code = app(standalone_mode=False, prog_name="imgpipe")
     except usage.NoArgsIsHelpError as error:
         error.show()
         sys.exit(errors.USAGE)
