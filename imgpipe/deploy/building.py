@@ -268,10 +268,12 @@ def _settings(build: Build, work: Work) -> Settings:
 def _role(build: Build, work: Work, trust: str, *statements: Statement) -> r.Role:
     queue, by_worker = build.queue_arn(work.queue), work.via == "worker"
     feed = [] if work.via == "function" else [policies.consume(queue, by_worker=by_worker)]
+    kms_key, uploads = build.spec.uploads.kms_key, build.bucket_arn("uploads")
+    key = policies.use_key(kms_key, uploads, build.place, work.statements) if kms_key else []
     return r.Role(
         name=build.names.role(work.name),
         trust=trust,
-        policy=policies.document([*statements, *feed, *work.statements]),
+        policy=policies.document([*statements, *feed, *work.statements, *key]),
     )
 
 

@@ -42,6 +42,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "bucket": "A bucket that is there already: it is told to announce uploads, and otherwise left "
         "as it is. Without, the pipeline has a bucket of its own.",
         "prefix": "Keys that begin with this are uploads.",
+        "kms_key": "The ARN of the KMS key that `bucket` is encrypted with: the functions may then use it, for objects "
+        "in S3 alone.",
         "outputs": "A folder of the same bucket that the variants go to, beside `prefix`; without, they "
         "have a bucket of their own.",
         "suffixes": "Only these endings, in any case; without, content decides what is an image.",

@@ -51,6 +51,7 @@ DESTINATION = (
     r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[\w:$-]+|events:[a-z0-9-]+:[0-9]{12}:event-bus/[\w./-]+)"
 )
 """What Lambda may tell of an invocation that worked; FIFO queues and topics are not among it."""
+KMS_KEY = r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
 BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 OVERRIDABLE = ("uploads", "steps", "notify", "lambda", "table", "alarms")
 """The sections that an environment may lay something over: all but the pipeline's identity."""
@@ -166,6 +167,15 @@ def _push(text: str) -> str:
     return text
 
 
+def _kms_key(text: str) -> str:
+    if not re.fullmatch(KMS_KEY, text):
+        raise ValueError(
+            f"{shown(text)} is not the ARN of a KMS key (arn:aws:kms:eu-west-1:210987654321:key/…); a role can't "
+            "be let use an alias"
+        )
+    return text
+
+
 def _destination(text: str) -> str:
     if not re.fullmatch(DESTINATION, text):
         raise ValueError(
@@ -270,6 +280,9 @@ Phone = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"}),
 ]
 Push = Annotated[str, AfterValidator(_push)]
+KmsKey = Annotated[
+    str, AfterValidator(_kms_key), WithJsonSchema({"type": "string", "pattern": f"^{KMS_KEY}$"})
+]
 Destination = Annotated[str, AfterValidator(_destination)]
 Background = Annotated[
     str,
@@ -337,11 +350,12 @@ class Direct(Section):
 class Uploads(Section):
     """The bucket that publishes: which of its keys are uploads, and where S3 sends their events.
 
-    `bucket` names one that is there already; `outputs` is a folder of it for the variants, which
-    otherwise have a bucket of their own.
+    `bucket` names one that is there already, and `kms_key` what it is encrypted with; `outputs` is
+    a folder of it for the variants, which otherwise have a bucket of their own.
     """
 
     bucket: BucketName | None = None
+    kms_key: KmsKey | None = None
     prefix: Prefix = "incoming/"
     outputs: Prefix = ""
     suffixes: tuple[Suffix, ...] = ()

@@ -34,6 +34,11 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **more: An
     }
 
 
+def listed(values: str | list[str]) -> list[str]:
+    """Return what `one` made of several."""
+    return [values] if isinstance(values, str) else values
+
+
 def one(values: Sequence[str]) -> str | list[str]:
     """Return a single value bare and several sorted, as AWS gives them back."""
     return values[0] if len(values) == 1 else sorted(values)
@@ -201,6 +206,28 @@ def read_uploads(bucket_arn: str, prefix: str) -> list[Statement]:
         allow("ReadUploads", ["s3:GetObject"], [f"{bucket_arn}/{prefix}*"]),
         allow("MissingReadsAs404", ["s3:ListBucket"], [bucket_arn]),
     ]
+
+
+def use_key(
+    kms_key: str, bucket_arn: str, place: Place, statements: Sequence[Statement]
+) -> list[Statement]:
+    """Let S3 ask KMS in the role's name for what `statements` let it do with the bucket's objects, and for no more."""
+    did = {
+        action
+        for statement in statements
+        if any(one.startswith(f"{bucket_arn}/") for one in listed(statement["Resource"]))
+        for action in listed(statement["Action"])
+        if statement["Effect"] == "Allow"
+    }
+    wanted = [_ASKED_OF_KMS[action] for action in sorted(did & set(_ASKED_OF_KMS))]
+    through = {"StringEquals": {"kms:ViaService": f"s3.{place.region}.amazonaws.com"}}
+    return [allow("UseKey", wanted, [kms_key], Condition=through)] if wanted else []
+
+
+_ASKED_OF_KMS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+"""What S3 needs to read or to write an object that is encrypted with a KMS key. Writing one in parts needs Decrypt too,
+but functions write whole ones.
+"""
 
 
 def name_labels() -> Statement:

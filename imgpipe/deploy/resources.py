@@ -141,12 +141,13 @@ class Remark(NamedTuple):
 class ExistingBucket:
     """A bucket that was there before the pipeline. Nothing of it is ours but entries in its notification document.
 
-    `origins` are those whose pages would upload to it; `remarks` is what a person should know of its settings, each
-    with the command that would change it.
+    `origins` are those whose pages would upload to it; `kms_key` is what the functions may use; `remarks` is what a
+    person should know of its settings, each with the command that would change it.
     """
 
     name: str
     origins: tuple[str, ...] = field(default=(), compare=False)
+    kms_key: str = field(default="", compare=False)
     remarks: tuple[Remark, ...] = field(default=(), compare=False)
 
     @property

@@ -85,6 +85,16 @@ def names_that_mislead(context: Context) -> Iterator[Finding]:
             )
 
 
+def a_key_of_its_bucket(context: Context) -> Iterator[Finding]:
+    uploads = context.spec.uploads
+    if uploads.kms_key and not uploads.bucket:
+        yield Finding(
+            ("uploads", "kms_key"),
+            "`kms_key` says what `bucket` is encrypted with, and there is no `bucket`: the pipeline's own is encrypted "
+            "by S3",
+        )
+
+
 def _name_path(group: Group) -> YamlPath:
     """Return where a group's name is written: under `group`, or as the step's own name."""
     name, step = next(iter(group.steps.items()))
@@ -585,6 +595,7 @@ def suffixes(context: Context) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     names_that_mislead,
+    a_key_of_its_bucket,
     something_to_do,
     removed_steps,
     delivery,

@@ -96,7 +96,7 @@ def _storage(build: Build) -> None:
 def _uploads_bucket(build: Build) -> r.Bucket | r.ExistingBucket:
     name, declared = build.names.bucket("uploads"), build.spec.uploads
     if declared.bucket:
-        return r.ExistingBucket(name=name, origins=declared.origins)
+        return r.ExistingBucket(name=name, origins=declared.origins, kms_key=declared.kms_key or "")
     return r.Bucket(
         name=name,
         versioning=True,

@@ -111,8 +111,14 @@ def test_a_safe_bucket_is_not_spoken_of(theirs: Site) -> None:
     assert not any(action.warning for action in _planned(theirs))
 
 
-def test_a_key_that_the_functions_may_not_use_is_told(theirs: Site) -> None:
-    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KMS_KEY = f"arn:aws:kms:us-east-1:123456789012:key/{KEY_ID}"
+
+
+@pytest.mark.parametrize("key", [KMS_KEY, KEY_ID, "alias/photos"])
+def test_a_key_that_the_functions_may_not_use_is_told_until_it_is_declared(
+    theirs: Site, key: str
+) -> None:
     chosen = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     theirs.client("s3").put_bucket_encryption(
         Bucket=PHOTOS.name,
@@ -122,6 +128,11 @@ def test_a_key_that_the_functions_may_not_use_is_told(theirs: Site) -> None:
     )
     [kept] = [action for action in _planned(theirs) if action.key == PHOTOS.key]
     assert f"encrypted with {key}, which the functions' roles may not use" in kept.warning
+    declared = {**DECLARED, PHOTOS.key: replace(PHOTOS, kms_key=KMS_KEY)}
+    [kept] = [
+        it for it in plan(declared, observe(theirs, declared).resources) if it.key == PHOTOS.key
+    ]
+    assert "encrypted" not in kept.warning
 
 
 def test_entries_that_another_program_took_away_are_drift(theirs: Site) -> None:

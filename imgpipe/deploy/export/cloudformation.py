@@ -340,6 +340,7 @@ class _Maker:
 
     def _mapping(self, one: r.Mapping) -> Properties:
         limit = {"ScalingConfig": {"MaximumConcurrency": one.max_concurrency}}
+        filters = {"FilterCriteria": {"Filters": [{"Pattern": it} for it in one.filters]}}
         return {
             "EventSourceArn": self._place.queue_arn(one.queue),
             "FunctionName": one.function,
@@ -348,6 +349,7 @@ class _Maker:
             "FunctionResponseTypes": ["ReportBatchItemFailures"] if one.reports_failures else [],
             "Enabled": one.enabled,
             **(limit if one.max_concurrency else {}),
+            **(filters if one.filters else {}),
             "Tags": self._tags,
         }
 

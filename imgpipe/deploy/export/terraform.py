@@ -298,6 +298,7 @@ class _Maker:
 
     def _mapping(self, one: r.Mapping) -> Part:
         limit = {"scaling_config": {"maximum_concurrency": one.max_concurrency}}
+        filters = {"filter_criteria": {"filter": [{"pattern": it} for it in one.filters]}}
         arguments = {
             "event_source_arn": self._place.queue_arn(one.queue),
             "function_name": one.function,
@@ -306,6 +307,7 @@ class _Maker:
             "function_response_types": ["ReportBatchItemFailures"] if one.reports_failures else [],
             "enabled": one.enabled,
             **(limit if one.max_concurrency else {}),
+            **(filters if one.filters else {}),
         }
         known = self._existing.ids.get(one.key, "")
         return Part("aws_lambda_event_source_mapping", self._tagged(arguments), known)

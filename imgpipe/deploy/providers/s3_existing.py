@@ -114,11 +114,18 @@ def _encryption(s3: Any, one: ExistingBucket) -> Iterator[Remark]:
             """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'""",
         )
     for key in keys:
-        if not key.endswith(_OURS_TO_USE):
+        if not (key.endswith(_OURS_TO_USE) or _is(key, one.kms_key)):
             yield Remark(
                 f"it is encrypted with {key}, which the functions' roles may not use",
-                f"aws kms get-key-policy --key-id {key} # add kms:Decrypt, kms:GenerateDataKey",
+                f"aws kms describe-key --key-id {key} # its Arn is `kms_key` under `uploads` in pipeline.yaml",
             )
+
+
+def _is(key: str, declared: str) -> bool:
+    """Whether a bucket's key, an id or an ARN, is the declared one. What an alias stands for isn't asked."""
+    return bool(declared) and (
+        "alias/" in key or key.rpartition("/")[2] == declared.rpartition("/")[2]
+    )
 
 
 def _origins(s3: Any, one: ExistingBucket) -> Iterator[Remark]:

@@ -130,3 +130,36 @@ def test_the_dashboard_shows_leave_that_was_asked_for(auth: str) -> None:
         for metric in ("UrlRequestCount", "Url4xxCount", "Url5xxCount")
     ]
     assert any(each[3] == "tiny-local-direct" for each in charts["Errors"])
+
+
+KMS_KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ENCRYPTED = f'{{bucket: my-photos, kms_key: "{KMS_KEY}", direct: {{}}}}'
+
+
+def test_a_role_may_use_the_buckets_key_for_what_it_does_there() -> None:
+    """Who reads uploads may have them decrypted, who writes some may ask for a data key; through S3 alone."""
+    used = {}
+    for role in build(declare(tiny(ENCRYPTED))).of(r.Role):
+        granted = json.loads(role.policy)["Statement"]
+        for one in granted:
+            if one["Resource"] == KMS_KEY:
+                used[role.name.split("-")[2]] = one["Action"]
+                assert list(one["Condition"]["StringEquals"]) == ["kms:ViaService"]
+    assert used == {
+        "thumb": "kms:Decrypt",
+        "tidy": "kms:Decrypt",
+        "direct": "kms:GenerateDataKey",
+    }
+
+
+def test_results_beside_the_uploads_are_encrypted_with_the_same_key() -> None:
+    beside = ENCRYPTED.replace("direct: {}", "outputs: made/")
+    [thumb] = [it for it in build(declare(tiny(beside))).of(r.Role) if "-thumb-" in it.name]
+    [key] = [it for it in json.loads(thumb.policy)["Statement"] if it["Resource"] == KMS_KEY]
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+def test_a_key_without_a_bucket_and_an_alias_are_told() -> None:
+    assert "there is no `bucket`" in problem(tiny(f'{{kms_key: "{KMS_KEY}"}}'))
+    alias = ENCRYPTED.replace("key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/photos")
+    assert "is not the ARN of a KMS key" in problem(tiny(alias))
