@@ -110,7 +110,7 @@ lock: .venv/installed-dev
 	$(LOCK) pyproject.toml --extra dev -o requirements-dev.lock
 	$(LOCK) pyproject.toml --extra dev --extra bench -o requirements-bench.lock
 	$(LOCK) tests/security/requirements.in -o requirements-security.lock
-	$(LOCK) --no-annotate imgpipe/deploy/requirements-lambda.in -o imgpipe/deploy/requirements-lambda.txt
+	$(LOCK) --no-annotate --no-deps imgpipe/deploy/requirements-lambda.in -o imgpipe/deploy/requirements-lambda.txt
 
 clean:
 	-$(BIN)/imgpipe local stop

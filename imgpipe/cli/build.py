@@ -81,6 +81,8 @@ def package(
         with render.err().status(f"building for {each}"):
             zips = packages.build(steps.sources(declared), folder, into, target=each)
         built += [(source, each, made) for source, made in zips.items()]
+        if slow := packages.slow_starts(each, zips.values()):
+            render.err().print(f"[yellow]{each}[/]: {render.safe(slow)}")
     if to:
         _publish(declared, folder, env, built, to, json=json)
     elif json:
@@ -134,6 +136,7 @@ def _zip_json(source: str, target: str, made: Zip) -> dict[str, Any]:
         "code_hash": made.code_hash,
         "sha256": made.sha256_base64,
         "size": made.size,
+        "compiled": made.compiled,
         "path": str(made.path),
     }
 

@@ -35,23 +35,23 @@ def files(sources: Files, python: str) -> Files:
 
     Returns nothing where there is no such Python, or where it can't compile one of them.
     """
-    compiler = _compiler(python)
+    found = compiler(python)
     names = sorted(name for name in sources if name.endswith(".py"))
-    if not compiler or not names:
+    if not found or not names:
         return {}
     with tempfile.TemporaryDirectory(prefix="imgpipe-bytecode-") as made:
         folder = Path(made)
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(sources[name])
-        return _compiled(compiler, names, folder)
+        return _compiled(found, names, folder)
 
 
-def _compiled(compiler: str, names: list[str], folder: Path) -> Files:
+def _compiled(program: str, names: list[str], folder: Path) -> Files:
     env = {**os.environ, "PYTHONHASHSEED": "0"}
     try:
         subprocess.run(
-            [compiler, "-S", "-s", "-c", _COMPILE],
+            [program, "-S", "-s", "-c", _COMPILE],
             input="\n".join(names),
             cwd=folder,
             env=env,
@@ -68,7 +68,7 @@ def _compiled(compiler: str, names: list[str], folder: Path) -> Files:
     }
 
 
-def _compiler(python: str) -> str:
+def compiler(python: str) -> str:
     """Return an interpreter of that minor version; "" if there is none."""
     if python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable

@@ -53,12 +53,15 @@ for this machine the quick one (0.3 s in place of 3.2 s, a tenth larger), for AW
 
 @dataclass(frozen=True, slots=True)
 class Zip:
-    """A built zip. `sha256_base64` is what Lambda calls CodeSha256."""
+    """A built zip. `sha256_base64` is what Lambda calls CodeSha256; `compiled` says whether it carries its
+    modules compiled as well, as those for AWS should.
+    """
 
     path: Path
     sha256_base64: str
     size: int
     code_hash: str
+    compiled: bool
 
 
 def code_hashes(spec: Spec, folder: Path) -> dict[str, str]:
@@ -94,7 +97,7 @@ def _built(source: str, folder: Path, out_dir: Path, target: Target) -> Zip:
     hashed, wanted = code_hash(source, folder), wheels.abi(target)
     kept = f"{source}-{target}-"
     path = out_dir / f"{kept}py{wanted.python}-{wanted.machine}-{FORMAT}-{hashed}.zip"
-    if not path.is_file():
+    if not _is_built(path, target):
         where = _located(source, folder)
         pins = lambda_lock.pins(where)
         files = {**wheels.files(pins, target), **_sources(where, pins)}
@@ -106,7 +109,32 @@ def _built(source: str, folder: Path, out_dir: Path, target: Target) -> Zip:
         _forget_others(path, kept)
     data = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-    return Zip(path, digest, len(data), hashed)
+    return Zip(path, digest, len(data), hashed, _is_compiled(path))
+
+
+def slow_starts(target: Target, zips: Iterable[Zip]) -> str:
+    """Return what is to be told of zips without compiled modules; "" if there are none that should have them."""
+    if target == "host" or all(made.compiled for made in zips):
+        return ""
+    python = wheels.abi(target).python
+    why = "it failed here" if bytecode.compiler(python) else f"there is no python{python} here"
+    return (
+        f"modules could not be compiled for Lambda's Python ({why}): the functions work, "
+        f"but compile them at each cold start"
+    )
+
+
+def _is_built(path: Path, target: Target) -> bool:
+    """Say whether the zip is there, and as good as it can be: a Python to compile with may have come since."""
+    if not path.is_file():
+        return False
+    python = wheels.abi(target).python
+    return target == "host" or _is_compiled(path) or not bytecode.compiler(python)
+
+
+def _is_compiled(path: Path) -> bool:
+    with zipfile.ZipFile(path) as made:
+        return any(name.endswith(".pyc") for name in made.namelist())
 
 
 def archive(files: Files, level: int = _BEST) -> bytes:

@@ -31,6 +31,7 @@ from imgpipe.operate import versions
 from imgpipe.operate.project import Project, open_project
 
 if TYPE_CHECKING:
+    from imgpipe.deploy.package import Zip
     from imgpipe.deploy.wheels import Target
 
 LEASE_ATTEMPTS = 3
@@ -84,6 +85,8 @@ def up(
         yield from _while_held(held, apply(site, actions, again="imgpipe up"))
         made = [function for function in project.graph.of(Function) if function.name in owed]
         versions.record(project, made, builds.archive_of)
+        if remark := builds.remark():
+            say(remark)
 
 
 def _changed(actions: Sequence[Action]) -> set[str]:
@@ -131,7 +134,7 @@ class Builds:
             if isinstance(action.resource, Function) and _needs_code(action)
         }
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="build")
-        self._built: dict[str, Future[Archive]] = {}
+        self._built: dict[str, Future[Zip]] = {}
 
     def __enter__(self) -> Self:
         for source in sorted(self._sources):
@@ -145,12 +148,18 @@ class Builds:
         """Wait for the function's zip. One that wasn't foreseen is built now."""
         return self._start(function.source).result()
 
-    def _start(self, source: str) -> Future[Archive]:
+    def remark(self) -> str:
+        """Return what is to be told of the zips that were built; "" if nothing is."""
+        ready = [each for each in self._built.values() if each.done() and not each.exception()]
+        zips = [each.result() for each in ready]
+        return package.slow_starts(self._target(), zips) if zips else ""
+
+    def _start(self, source: str) -> Future[Zip]:
         if source not in self._built:
             self._built[source] = self._pool.submit(self._build, source)
         return self._built[source]
 
-    def _build(self, source: str) -> Archive:
+    def _build(self, source: str) -> Zip:
         folder = self._project.folder
         out = folder / BUILD_FOLDER
         return package.build([source], folder, out, target=self._target())[source]

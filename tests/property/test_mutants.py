@@ -1,20 +1,23 @@
 """Files that were good before somebody changed some of their bytes: each is done, or rejected with a
 reason of the closed list. Nothing else comes out, and none takes longer than it may.
 
-`IMGPIPE_FUZZ` is how many files are tried (300), always the same ones where CI is set.
+At least 300 files are tried, then more until `IMGPIPE_FUZZ_S` seconds (10) are over: the same ones in the same order
+where CI is set, others each time elsewhere. To look for an hour: `IMGPIPE_FUZZ_S=3600 pytest -k changed_file`.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -64,14 +67,14 @@ SEEDS: dict[str, Callable[[], bytes]] = {
 
 
 @cache
-def seed(name: str) -> bytes:
+def good(name: str) -> bytes:
     return SEEDS[name]()
 
 
 @st.composite
 def mutants(draw: st.DrawFn) -> bytes:
     """A good file with bytes changed, removed, repeated or put in, more often near its beginning."""
-    data = bytearray(seed(draw(st.sampled_from(sorted(SEEDS)))))
+    data = bytearray(good(draw(st.sampled_from(sorted(SEEDS)))))
     for _ in range(draw(st.integers(1, 8))):
         reach = draw(st.sampled_from([32, 256, len(data)]))
         at = draw(st.integers(0, max(0, min(reach, len(data)) - 1)))
@@ -99,23 +102,37 @@ def guarded() -> Iterator[Guard]:
     made.close()
 
 
-@settings(
-    max_examples=int(os.environ.get("IMGPIPE_FUZZ", "300")),
-    deadline=None,
-    derandomize=bool(os.environ.get("CI")),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(data=mutants())
-def test_a_changed_file_is_done_or_rejected(guarded: Guard, data: bytes) -> None:
-    try:
-        made = guarded(data, WANTED, LIMITS)
-    except Rejected:
-        return
-    json.dumps(dict(made["metadata"].facts), allow_nan=False)
-    for picture in made["sizes"].variants.values():
-        assert opened(picture.data).size == (picture.width, picture.height)
+CI = bool(os.environ.get("CI"))
+SECONDS = float(os.environ.get("IMGPIPE_FUZZ_S", "10"))
+LEAST, AT_ONCE = 300, 50
+"""Files that are tried whatever the time, and that are tried then before looking at the clock again."""
+EACH = settings(deadline=None, derandomize=CI, suppress_health_check=[HealthCheck.too_slow])
+
+
+def test_a_changed_file_is_done_or_rejected(guarded: Guard) -> None:
+    def ends(data: bytes) -> None:
+        try:
+            made = guarded(data, WANTED, LIMITS)
+        except Rejected:
+            return
+        json.dumps(dict(made["metadata"].facts), allow_nan=False)
+        for picture in made["sizes"].variants.values():
+            assert opened(picture.data).size == (picture.width, picture.height)
+
+    over = time.monotonic() + SECONDS
+    tried(ends, LEAST)
+    for number in itertools.count(1):
+        if time.monotonic() > over:
+            break
+        tried(ends, AT_ONCE, number)
+
+
+def tried(ends: Callable[[bytes], None], count: int, number: int = 0) -> None:
+    """Call `ends` with so many files; in CI, the ones of that number."""
+    every = settings(EACH, max_examples=count)(given(data=mutants())(ends))
+    (seed(number)(every) if CI and number else every)()
 
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_what_is_changed_was_good(guarded: Guard, name: str) -> None:
-    assert guarded(seed(name), WANTED, LIMITS)["sizes"].variants.keys() == {"medium", "small"}
+    assert guarded(good(name), WANTED, LIMITS)["sizes"].variants.keys() == {"medium", "small"}

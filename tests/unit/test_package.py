@@ -82,6 +82,36 @@ def test_without_a_python_of_that_version_nothing_is_compiled(
     assert bytecode.files({"a.txt": b""}, HERE) == {}
 
 
+def unbuilt(monkeypatch: pytest.MonkeyPatch, python: str) -> None:
+    """Let Lambda's Python be `python`, and pip fetch nothing."""
+    monkeypatch.setattr(wheels, "LAMBDA_PYTHON", python)
+    monkeypatch.setattr(wheels, "files", lambda *_: {})
+
+
+def test_a_zip_that_could_not_be_compiled_says_so_and_is_made_anew_when_it_can_be(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbuilt(monkeypatch, "3.99")
+    one = package.build(["writer"], project, tmp_path, target="arm64")["writer"]
+    assert not one.compiled
+    assert "there is no python3.99 here" in package.slow_starts("arm64", [one])
+    written = one.path.stat().st_mtime_ns
+    again = package.build(["writer"], project, tmp_path, target="arm64")["writer"]
+    assert again.path.stat().st_mtime_ns == written
+    # a Python of that version comes
+    monkeypatch.setattr(bytecode, "compiler", lambda _: sys.executable)
+    other = package.build(["writer"], project, tmp_path, target="arm64")["writer"]
+    assert other.path == one.path
+    assert other.compiled
+    assert package.slow_starts("arm64", [other]) == ""
+
+
+def test_a_zip_for_this_machine_need_not_be_compiled(project: Path, tmp_path: Path) -> None:
+    made = package.build(["writer"], project, tmp_path, target="host")["writer"]
+    assert not made.compiled
+    assert package.slow_starts("host", [made]) == ""
+
+
 def test_a_zip_says_what_lambda_will_say_of_it(project: Path, tmp_path: Path) -> None:
     made = package.build(["writer"], project, tmp_path, target="host")["writer"]
     data = made.path.read_bytes()
@@ -192,7 +222,7 @@ class TestLock:
             assert all(each.startswith("--hash=sha256:") for each in pin.hashes)
 
     def test_the_locked_versions_are_those_of_the_project(self) -> None:
-        project = (ROOT / "requirements.lock").read_text()
+        project = (ROOT / "requirements-dev.lock").read_text()
         for pin in lambda_lock.lock().values():
             assert f"{pin.name}=={pin.version}" in project
 

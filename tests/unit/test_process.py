@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from imgpipe.cli import build
 from imgpipe.cli.views import process as view
 from imgpipe.cli.views.fitting import fitted
-from imgpipe.deploy import spec, trial
+from imgpipe.deploy import spec, trial, wheels
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate.process import files as named
 from imgpipe.operate.process import functions, many, work
@@ -497,6 +497,17 @@ def test_the_zips_are_listed_with_their_hashes(run: Run, project: Path) -> None:
         assert Path(each["path"]).stat().st_size == each["size"]
         assert Path(each["path"]).is_relative_to(project / ".imgpipe" / "build")
     assert run("package", "--json")[1] == said
+
+
+def test_what_could_not_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setattr(wheels, "LAMBDA_PYTHON", "3.99")
+    monkeypatch.setattr(wheels, "files", lambda *_: {})
+    done = CliRunner().invoke(run.app, ["package", "--target", "arm64", "--json"])
+    assert done.exit_code == 0
+    assert not any(each["compiled"] for each in json.loads(done.stdout))
+    told = " ".join(done.stderr.split())
+    assert told.startswith("arm64: modules could not be compiled")
+    assert "there is no python3.99 here" in told
 
 
 def test_the_zips_are_listed_for_people(run: Run) -> None:

@@ -5,6 +5,7 @@ clock.
     opening     how large is it, within the limits?   no pixel is decoded
     kinds       what no decoder here reads, though its container is known: raw files, rare TIFFs
     inflating   a PNG's pixels unpacked, quicker than by zlib
+    unfiltering a PNG's pixels by libvips, where it is installed: quicker still
     decoding    as few pixels as the largest variant needs: 8-bit L, RGB or RGBA, upright
     colour      profiles, alpha, depths: whatever a file stores becomes sRGB
     geometry    where each variant's pixels come from and how large it gets: arithmetic only

@@ -26,7 +26,7 @@ from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 from imgpipe.runtime.image.structure import PLAINLY, declared_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from imgpipe.runtime.image.geometry import Size
     from imgpipe.runtime.settings import Limits
@@ -40,6 +40,8 @@ MAX_SCANNED_PIXELS = 5_000_000_000
 
 A real one has about ten scans; thousands are made to take minutes.
 """
+WORTH_VIPS_PIXELS = 1_000_000
+"""Pixels of a PNG from which loading libvips, once in a process, is soon paid back."""
 WEBP_BYTES_PER_PIXEL = 12
 """Two canvases of the decoder, one of which Pillow copies."""
 BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 7}
@@ -108,19 +110,31 @@ def _open_png(data: bytes, limits: Limits) -> Opened:
 
 
 def _loaded_png(data: bytes, limits: Limits) -> Opened:
-    from imgpipe.runtime.image import inflating  # a cold start for a JPEG goes without
-
     opened = _read_header("PNG", data, limits)
     check_memory(opened.im, opened.stored, limits)
-    if inflating.AVAILABLE and opened.frames == 1:
+    for load in _quick(opened):
         try:
-            inflating.load(opened.im)
+            if load(opened.im):
+                return opened
         except Exception:  # noqa: BLE001 - whether the file is broken, and how, Pillow's own way tells
             opened = _read_header("PNG", data, limits)
-        else:
-            return opened
     opened.im.load()
     return opened
+
+
+def _quick(opened: Opened) -> Iterator[Callable[[Image.Image], bool]]:
+    """Yield the decoders of a PNG's pixels that are quicker than Pillow's own, the quickest first."""
+    if opened.frames > 1:
+        return
+    if opened.stored[0] * opened.stored[1] >= WORTH_VIPS_PIXELS:
+        from imgpipe.runtime.image import unfiltering  # a cold start for others goes without
+
+        if unfiltering.AVAILABLE:
+            yield unfiltering.load
+    from imgpipe.runtime.image import inflating
+
+    if inflating.AVAILABLE:
+        yield inflating.load
 
 
 def png_pixels_only(data: bytes) -> bytes:

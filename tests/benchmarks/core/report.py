@@ -31,6 +31,7 @@ IN_WORDS = {
     "thumb_vs_sharp": "one thumbnail: sharp",
     "thumb_vs_naive_pillow": "one thumbnail: naive Pillow",
     "png3_vs_sharp": "three of a PNG: sharp's usual form",
+    "png3_plain_vs_sharp_best": "three of a PNG: sharp's best form",
     "png3_vs_sharp_best": "three of a PNG: sharp's best form",
     "webp3_vs_sharp": "three WebP, effort 4: sharp",
     "webp3_method2_vs_sharp": "three WebP, effort 2: sharp",
@@ -86,6 +87,7 @@ def times(figures: Figures) -> str:
     lines = []
     for row in figures["rows"].values():
         found = [row["engines"].get(name, {}).get("ms") for name in COLUMNS]
+        found[0] = found[0] or row["engines"].get("ours_vips", {}).get("ms")
         shown = row["shown"]
         if more := next((name for name in WITH_MORE if name in row["engines"]), None):
             shown += f" (without: {found[0]:.0f})"

@@ -34,6 +34,12 @@ KNOWN = {
             module="ours",
             function="without_simd",
         ),
+        Known(
+            name="ours_vips",
+            shown="imgpipe, PNG by libvips",
+            module="ours",
+            function="with_vips",
+        ),
         Known(name="ours_all", shown="imgpipe, whole job", module="ours", function="whole_job"),
         Known(name="guarded", shown="imgpipe, guarded", module="ours", function="guarded"),
         Known(name="sharp", shown="sharp, clone()", module="sharp", function="usual"),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
 from imgpipe.runtime import image
 from imgpipe.runtime.guard import guarded as in_child
-from imgpipe.runtime.image import encoding, resampling
+from imgpipe.runtime.image import encoding, opening, resampling
 from imgpipe.runtime.made import Make
 from imgpipe.runtime.settings import Limits
 from tests.benchmarks.core.job import Job
 
 LIMITS = Limits()
 SIMD = resampling._resizer
+FROM_PIXELS = opening.WORTH_VIPS_PIXELS
+opening.WORTH_VIPS_PIXELS = sys.maxsize  # a function carries libvips only if it is asked to
 EXTRAS: dict[str, dict[str, Any]] = {
     "enhance": {
         "filters": [{"autocontrast": None}, {"saturation": 1.2}, {"sharpen": 1.2}],
@@ -30,6 +33,20 @@ EXTRAS: dict[str, dict[str, Any]] = {
 def variants(data: bytes, job: Job) -> list[bytes]:
     resampling._resizer = SIMD
     return _made(data, {"sizes": _step(job)}, job)
+
+
+def with_vips(data: bytes, job: Job) -> list[bytes]:
+    """Let libvips decode a PNG's pixels, as in a function that carries it."""
+    from imgpipe.runtime.image import unfiltering
+
+    if not unfiltering.AVAILABLE:
+        raise ModuleNotFoundError("pyvips-binary")
+    resampling._resizer = SIMD
+    opening.WORTH_VIPS_PIXELS = FROM_PIXELS
+    try:
+        return _made(data, {"sizes": _step(job)}, job)
+    finally:
+        opening.WORTH_VIPS_PIXELS = sys.maxsize
 
 
 def without_simd(data: bytes, job: Job) -> list[bytes]:
