@@ -57,6 +57,13 @@ def _declared(project: Project) -> set[str]:
     return {name for step in project.spec.steps.values() for name in step.variants}
 
 
+def is_variant(project: Project, key: str) -> bool:
+    """Return whether `key` lies where a declared variant lies: its bucket may hold originals as well, and our notes."""
+    below = project.graph.variants_prefix
+    folder, inside, _ = key.removeprefix(below).partition("/")
+    return key.startswith(below) and bool(inside) and folder in _declared(project)
+
+
 def place(found: Found, out: Path | None) -> Path:
     """Return the file to write. Raises UsageError rather than overwrite what nobody named."""
     if out is not None:

@@ -181,7 +181,7 @@ class Gallery:
         """An output, by its own key. Kept by the browser for good: the key changes with the content."""
         key = request.query_params.get("key", "")
         media = MADE_TYPES.get(PurePosixPath(key).suffix.lower())
-        if media is None or key.startswith("ops/"):
+        if media is None or not self._is_variant(key):
             raise HTTPException(404, "There is no such picture.")
         answer = self._get(self._console.project.graph.variants_bucket, key)
         headers = {
@@ -204,6 +204,12 @@ class Gallery:
         }
         chunks: Iterator[bytes] = answer["Body"].iter_chunks(CHUNK_BYTES)
         return StreamingResponse(chunks, media_type=known, headers=headers)
+
+    def _is_variant(self, key: str) -> bool:
+        console = self._console
+        return download.is_variant(console.project, key) or download.is_variant(
+            console.present.project(), key
+        )
 
     def _key(self, request: Request) -> str:
         """Return the full key that is asked for."""
