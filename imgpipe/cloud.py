@@ -36,7 +36,10 @@ LOCK_FILE = Path(".imgpipe") / "cloud.json"
 """Written by the embedded cloud when it is ready to serve: endpoint, region, account, access_key, secret_key, pid."""
 
 POOL_CONNECTIONS = 50
-CONNECT_S = 3
+CONNECT_S, READ_S = 3, 70
+"""How long a call may wait for a connection, and for each next part of an answer, which a function that is invoked
+takes its time for.
+"""
 FIRST_CONNECTIONS = 2
 """Attempts to reach an endpoint that never answered yet. One that did is worth all 8: it may be back in a moment."""
 TROUBLE_HEADER = "x-imgpipe-trouble"
@@ -130,7 +133,7 @@ class Cloud:
                         retries={"mode": "standard", "total_max_attempts": 8},
                         max_pool_connections=POOL_CONNECTIONS,
                         connect_timeout=CONNECT_S,
-                        read_timeout=70,
+                        read_timeout=READ_S,
                         signature_version="s3v4" if service == "s3" else None,
                         s3=style,
                     ),

@@ -22,6 +22,8 @@ from imgpipe.runtime.log import iso
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+CONNECT_S, READ_S = 3, 20
+"""How long a call may wait for a connection, and for each next part of an answer, before it counts as failed."""
 SEND_BATCH = 10
 DELETE_BATCH = 1000
 MESSAGE_BYTES = 262_144
@@ -205,8 +207,8 @@ class AwsStore:
             region_name=os.environ.get("AWS_REGION"),
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 4},
-                connect_timeout=3,
-                read_timeout=20,
+                connect_timeout=CONNECT_S,
+                read_timeout=READ_S,
                 max_pool_connections=10,
                 **more,
             ),
