@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imgpipe.errors import UsageError
 from imgpipe.operate import images, metadata, rows
 from imgpipe.operate.hues import hues
-from imgpipe.operate.times import from_iso
+from imgpipe.operate.times import from_iso, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -32,7 +32,10 @@ BUDGET = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What to show; all conditions must hold. `name` and `camera` may be any part, in any case."""
+    """What to show; all conditions must hold. `name` and `camera` may be any part, in any case.
+
+    Raises UsageError for a `since` that is after `until`.
+    """
 
     name: str = ""
     camera: str = ""
@@ -41,6 +44,9 @@ class Search:
     statuses: tuple[str, ...] = SHOWN
     since: datetime | None = None
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        in_order(self.since, self.until)
 
     @property
     def chooses(self) -> bool:

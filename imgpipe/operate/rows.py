@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import explain
 from imgpipe.errors import ThrottledError
 from imgpipe.operate import parallel
-from imgpipe.operate.times import from_iso, iso
+from imgpipe.operate.times import from_iso, in_order, iso
 from imgpipe.runtime.items import decode
 from imgpipe.runtime.row import INDEX, SHARDS, SK_IMAGE, from_item
 
@@ -75,8 +75,9 @@ def by_status(
     rows a shard and status are read at a time, and not 1 MB.
 
     Streams: a page a shard and status is held. A row that changes its status meanwhile may come
-    twice or not at all.
+    twice or not at all. Raises UsageError for a `since` that is after `until`.
     """
+    in_order(since, until)
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     size = {"Limit": page_size} if page_size else {}
     queries = [{**_query(table, shard, since, until), **size} for shard in _shards(statuses)]

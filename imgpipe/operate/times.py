@@ -36,6 +36,13 @@ def moment(text: str, now: datetime) -> datetime:
         ) from error
 
 
+def in_order(since: datetime | None, until: datetime | None) -> None:
+    """Raises UsageError where a stretch of time ends before it begins."""
+    if since and until and since > until:
+        began, ended = (f"{when.astimezone():%Y-%m-%d %H:%M}" for when in (since, until))
+        raise UsageError(f"from {began} to {ended}", "from is after to")
+
+
 def iso(when: datetime) -> str:
     """Return UTC to the millisecond with a Z: `2026-11-21T07:00:00.000Z`. Such texts sort by time."""
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

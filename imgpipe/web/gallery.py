@@ -46,6 +46,9 @@ COUNTED_PAGES = 1
 """Pages of the index a status and shard, where not all images are held in memory: about 1,500 rows; then `+`."""
 
 
+LAST_OF_DAY = timedelta(days=1, milliseconds=-1)
+
+
 def search_of(query: Mapping[str, str]) -> gallery.Search:
     """Return the search that an address asks for. Raises UsageError for a date that is none."""
     now = datetime.now(UTC)
@@ -58,7 +61,7 @@ def search_of(query: Mapping[str, str]) -> gallery.Search:
         tags=tuple(query.get("tag", "").replace(",", " ").split()),
         statuses=(status,) if status in gallery.SHOWN else gallery.SHOWN,
         since=_day(since, now) if since else None,
-        until=_day(until, now) + timedelta(days=1) if until else None,
+        until=_day(until, now) + LAST_OF_DAY if until else None,
     )
 
 

@@ -12,6 +12,8 @@ from imgpipe.operate.upload import presign
 from imgpipe.operate.upload.taken import taken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
     from imgpipe.web.app import Console
@@ -50,17 +52,19 @@ class Uploads:
         if call == "create":
             key = presign.key_of(self._console.project, key)
             self._console.hub.expect(key)
-        number = asked.get("partNumber")
-        if number is not None and not str(number).isdecimal():
-            raise HTTPException(400, "There is no such part.")
-        url = presign.link(
-            self._console.project,
-            call,
-            key,
-            asked.get("uploadId"),
-            int(number) if number is not None else None,
-        )
+        upload, number = _part(asked)
+        url = presign.link(self._console.project, call, key, upload, number)
         return JSONResponse({"url": url, "key": key})
+
+
+def _part(asked: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Return which upload in parts is meant, and which part of it, where they are named."""
+    upload, number = asked.get("uploadId"), asked.get("partNumber")
+    if upload is not None and not isinstance(upload, str):
+        raise HTTPException(400, "There is no such upload.")
+    if number is not None and not (str(number).isascii() and str(number).isdecimal()):
+        raise HTTPException(400, "There is no such part.")
+    return upload or None, int(number) if number is not None else None
 
 
 async def _json(request: Request) -> dict[str, Any]:

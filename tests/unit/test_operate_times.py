@@ -49,3 +49,11 @@ def test_iso_texts_go_there_and_back() -> None:
     assert times.from_iso(times.iso(NOW)) == NOW
     assert times.from_iso("2026-11-21T07:00:00") == NOW
     assert times.from_iso("nonsense") is None
+
+
+def test_a_stretch_of_time_that_ends_before_it_begins_is_refused() -> None:
+    day = datetime(2026, 11, 21, tzinfo=UTC)
+    times.in_order(day, day)
+    times.in_order(None, day)
+    with pytest.raises(UsageError, match="from is after to"):
+        times.in_order(day, day - timedelta(seconds=1))

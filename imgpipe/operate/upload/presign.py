@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EXPIRES_S = 900
 FORM_MAX_BYTES = 5 * 1024**3
 """S3 takes no more in one POST."""
+MOST_PARTS = 10_000
+"""S3's limit of parts of an upload."""
 Call = Literal["create", "part", "list", "complete", "abort"]
 _OPERATIONS: Mapping[Call, str] = {
     "create": "create_multipart_upload",
@@ -72,10 +74,14 @@ def link(
 ) -> str:
     """Return a signed link for one request of a multipart upload.
 
-    Raises UsageError for a key that isn't an upload's.
+    Raises UsageError for a key that isn't an upload's, and for a request that lacks its upload or its part.
     """
     if not key.startswith(project.graph.prefix) or images.key_fault(key):
         raise UsageError(f"key {key!r}", "it is no upload's")
+    if call != "create" and not upload_id:
+        raise UsageError(f"{call} of {key!r}", "it doesn't say of which upload")
+    if call == "part" and part not in range(1, MOST_PARTS + 1):
+        raise UsageError(f"part of {key!r}", f"its number is none of 1 to {MOST_PARTS}")
     named: dict[str, Any] = {"UploadId": upload_id, "PartNumber": part}
     given = {name: value for name, value in named.items() if value is not None}
     if call == "create":
