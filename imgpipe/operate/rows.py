@@ -46,6 +46,24 @@ def by_keys(project: Project, keys: Collection[str], *, consistent: bool = False
     return {row["key"]: row for row in found}
 
 
+def items_by_keys(project: Project, keys: Collection[str]) -> Iterator[Item]:
+    """Yield the rows of `keys` as they are stored, read consistently."""
+    wanted = [(key, SK_IMAGE) for key in sorted(keys)]
+    return items_at(project, wanted, consistent=True)
+
+
+def every_item(project: Project) -> Iterator[Item]:
+    """Yield every row as it is stored, in any order, read consistently: a page of 1 MB is held."""
+    pages = project.cloud.client("dynamodb").get_paginator("scan")
+    for page in pages.paginate(
+        TableName=project.graph.table,
+        ConsistentRead=True,
+        FilterExpression="sk = :image",
+        ExpressionAttributeValues={":image": {"S": SK_IMAGE}},
+    ):
+        yield from page["Items"]
+
+
 def items_at(
     project: Project, wanted: Sequence[tuple[str, str]], *, consistent: bool = False
 ) -> Iterator[Item]:

@@ -137,6 +137,11 @@ def outputs(key: str, keys: Sequence[str], version_id: str | None = None) -> dic
     return {"v": VERSION, "kind": "outputs", "keys": list(keys), "key": key, **version}
 
 
+def unnamed(uploads: Sequence[str], keys: Sequence[str]) -> dict[str, Any]:
+    """Return the order to delete outputs that no row names, unless that of one of `uploads` does by then."""
+    return {"v": VERSION, "kind": "outputs", "keys": list(keys), "uploads": list(uploads)}
+
+
 def dumps(document: dict[str, Any]) -> str:
     """Return compact JSON in ASCII:
 
@@ -171,12 +176,17 @@ def output_key(variant: str, key: str, prefix: str, version: str, extension: str
     S3 takes keys of up to 1,024 bytes, so the stem of a very long one is cut; the version keeps it
     unique.
     """
+    whole = stem(key, prefix)
+    room = 1024 - len(f"{variant}/.{version}.{extension}".encode())
+    fitting = whole.encode()[:room].decode(errors="ignore") if len(whole.encode()) > room else whole
+    return f"{variant}/{fitting}.{version}.{extension}"
+
+
+def stem(key: str, prefix: str) -> str:
+    """Return what the names of an upload's outputs share: its own, without the prefix and the ending."""
     relative = key.removeprefix(prefix).lstrip("/") or "unnamed"
     suffix = PurePosixPath(relative).suffix
-    stem = relative[: -len(suffix)] if suffix and len(suffix) <= 16 else relative
-    room = 1024 - len(f"{variant}/.{version}.{extension}".encode())
-    fitting = stem.encode()[:room].decode(errors="ignore") if len(stem.encode()) > room else stem
-    return f"{variant}/{fitting}.{version}.{extension}"
+    return relative[: -len(suffix)] if suffix and len(suffix) <= 16 else relative
 
 
 def bounded(facts: dict[str, Any], limit: int = MAX_FACTS_BYTES) -> dict[str, Any]:

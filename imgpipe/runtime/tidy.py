@@ -60,14 +60,22 @@ def kept_apart(
     name some of them, or the version that they were made of may be the current one, whose results then will.
     """
     key, version_id = document.get("key"), document.get("version_id")
-    if not key or not settings.table:
+    uploads = [str(each) for each in ([key] if key else document.get("uploads", []))]
+    if not uploads or not settings.table:
         return keys
-    if version_id and store.version(settings.uploads_bucket, key) == version_id:
+    if key in keys:
+        log.line("skipped", key=key, why="an order that doesn't tell whose outputs these are")
+        return []
+    if version_id and store.version(settings.uploads_bucket, uploads[0]) == version_id:
         log.line("skipped", key=key, version_id=version_id, why="it is the current version")
         return []
-    item = store.get_item(settings.table, key, row.SK_IMAGE)
-    named = row.outputs(row.load(item)[0]) if item else set()
+    named = {each for upload in uploads for each in _named(upload, store, settings)}
     return [each for each in keys if each not in named]
+
+
+def _named(upload: str, store: Store, settings: Settings) -> set[str]:
+    item = store.get_item(settings.table, upload, row.SK_IMAGE)
+    return row.outputs(row.load(item)[0]) if item else set()
 
 
 def delete(keys: list[str], message: Message, store: Store, settings: Settings) -> None:

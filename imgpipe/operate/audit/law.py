@@ -59,8 +59,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that breaks the law. `steps` are those to do again; `outputs` and `letters` what it is about. Where
-    nothing is left to do, `done` are the steps that the row knows: it waits for one that is no longer in pipeline.yaml.
+    """Something that breaks the law. `steps` are those to do again; `outputs` and `letters` what it is about, and
+    `owners` the uploads that an output may be of. Where nothing is left to do, `done` are the steps that the row knows:
+    it waits for one that is no longer in pipeline.yaml.
     """
 
     kind: Kind
@@ -73,6 +74,7 @@ class Finding:
     letters: tuple[Letter, ...] = ()
     upload: Upload | None = None
     done: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {

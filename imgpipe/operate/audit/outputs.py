@@ -7,7 +7,6 @@ asked about by itself before it is called missing or orphaned.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,18 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code
 from imgpipe.deploy.names import OPERATIONS
-from imgpipe.operate import rows
 
 if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
-_NAME = re.compile(r"^[^/]+/(.*)\.[0-9a-f]{12}\.[a-z0-9]+$", re.DOTALL)
 _GONE = frozenset({"404", "NoSuchKey", "NotFound"})
-_ALIKE = 1000
-"""Keys that begin like an output's upload, looked at before the output is called an orphan."""
-
-_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "tif", "tiff", "heic", "heif", "avif", "bmp")
-"""Of uploads that the bucket holds no version of any more, and whose rows may still name their outputs."""
 
 
 @dataclass(slots=True)
@@ -87,21 +79,6 @@ def is_there(project: Project, key: str) -> bool:
             return False
         raise
     return True
-
-
-def is_orphan(project: Project, output: str) -> bool:
-    """Say whether no row names this output. What isn't named as outputs are is not ours to judge."""
-    named = _NAME.match(output.removeprefix(project.graph.variants_prefix))
-    if named is None:
-        return False
-    begin = f"{project.graph.prefix}{named[1]}"
-    answer = project.cloud.client("s3").list_object_versions(
-        Bucket=project.graph.uploads_bucket, Prefix=begin, MaxKeys=_ALIKE
-    )
-    listed = {it["Key"] for name in ("Versions", "DeleteMarkers") for it in answer.get(name, [])}
-    guesses = {begin, *(f"{begin}.{it}" for ending in _ENDINGS for it in (ending, ending.upper()))}
-    known = rows.by_keys(project, listed | guesses, consistent=True)
-    return not any(output in outputs_of(row) for row in known.values())
 
 
 def outputs_of(row: Mapping[str, Any]) -> set[str]:

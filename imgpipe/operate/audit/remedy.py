@@ -108,7 +108,7 @@ def made_again(graph: Graph, finding: Finding) -> frozenset[str]:
     version_id = finding.upload.latest.id
     return frozenset(
         results.output_key(
-            variant,
+            f"{graph.variants_prefix}{variant}",
             finding.key,
             graph.prefix,
             results.content_version(version_id, finding.sequencer, str(chosen.get("hash", ""))),
@@ -242,7 +242,7 @@ def _tidy(graph: Graph, finding: Finding) -> Remedy:
     branch = next(iter(tidiers(graph)), None)
     if branch is None or branch.queue is None:
         return Remedy(words="left: this pipeline has no step that deletes outputs")
-    body = results.dumps(results.outputs(finding.key, finding.outputs))
+    body = results.dumps(results.unnamed(finding.owners, finding.outputs))
     url = graph.place.queue_url(branch.queue)
     return Remedy(words=f"handed to {branch.name}", calls=(Send(branch.name, url, body),))
 

@@ -21,13 +21,13 @@ from imgpipe.cloud import error_code, explain
 from imgpipe.deploy.names import NOTIFIER, RESULTS
 from imgpipe.operate import branches, claims, images, ops, parallel, rows
 from imgpipe.operate.audit import law as laws
-from imgpipe.operate.audit import outputs, remedy
+from imgpipe.operate.audit import outputs, owners, remedy
 from imgpipe.operate.audit.law import Finding, Law, Upload
 from imgpipe.operate.dlq import find, queues, rescue
 from imgpipe.operate.dlq.letters import Letter, decode
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.operate.why.ask import list_versions, version_of
-from imgpipe.runtime.row import SK_IMAGE, from_item
+from imgpipe.runtime.row import from_item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,10 @@ BATCH = 500
 WORKERS = 16
 AGAIN = 10_000
 """Names that are kept of outputs that are made again: an orphan of theirs is met soon after."""
+SUSPECTS = 5_000
+"""Outputs that nobody seems to name, kept until the table is read through for them: an audit does it once at its end,
+and before that only if it meets more.
+"""
 ALL_PAGES = 1_000_000
 _LIVE = ("done", "rejected", "failed", "in_flight")
 
@@ -61,6 +65,7 @@ class Tally:
     again: dict[str, None] = field(
         default_factory=dict
     )  # outputs that healing makes again, the last ones
+    suspects: dict[str, list[str]] = field(default_factory=dict)  # outputs -> whose they may be
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -74,6 +79,7 @@ class Tally:
             "table": self.table,
             "started": self.started,
             "whole": self.whole,
+            "suspects": self.suspects,
         }
 
     @classmethod
@@ -131,7 +137,8 @@ def _walk(
     law = law_of(project, grace, busy)
     for folder in folders:
         rest = outputs.unclaimed(folder, None, (), set())
-        yield from _counted(project, tally, _orphans(project, tally, law, rest))
+        yield from _counted(project, tally, _suspected(project, tally, law, rest))
+    yield from _counted(project, tally, _orphans(project, tally, law))
     yield from _counted(project, tally, _strays(project, tally, law))
     ops.remove(project, note_name(tally.prefix))
 
@@ -309,10 +316,10 @@ def _unmade(
     every = {output for some in named.values() for output in some}
     seen: set[str] = set()
     for folder in folders:
-        mine = {output for output in every if output.startswith(f"{folder.name}/")}
+        mine = {output for output in every if output.startswith(folder.prefix)}
         relative = batch[-1].key.removeprefix(project.graph.prefix)
-        last = max({*mine, f"{folder.name}/{relative}"})
-        yield from _orphans(project, tally, law, outputs.unclaimed(folder, last, mine, seen))
+        last = max({*mine, f"{folder.prefix}{relative}"})
+        yield from _suspected(project, tally, law, outputs.unclaimed(folder, last, mine, seen))
     suspects = sorted(every - seen)
     checked = parallel.stream(lambda key: (key, outputs.is_there(project, key)), suspects, WORKERS)
     lost = {key for key, there in checked if not there}
@@ -323,18 +330,36 @@ def _unmade(
             yield laws.unmade(law, upload, row, gone)
 
 
-def _orphans(
-    project: Project, tally: Tally, law: Law, suspects: Iterator[tuple[str, datetime]]
+def _suspected(
+    project: Project, tally: Tally, law: Law, unclaimed: Iterator[tuple[str, datetime]]
 ) -> Iterator[Finding]:
-    """Yield the outputs that no row names. A young one's row may be on its way, as may its deletion; and where results
-    wait, or lie among the dead letters, so may any one's. What an upload that is sent again will make stays as well.
+    """Note the outputs that no row seems to name; yield the orphans among them only if they become too many to keep.
+
+    A young one's row may be on its way, as may its deletion; and where results wait, or lie among the dead letters, so
+    may any one's. What an upload that is sent again will make stays as well.
     """
-    unsure = law.busy & {"removed", "results", "dead results"}
-    for key, when in suspects:
-        if key.rpartition(".")[0] in tally.again:
+    asked = (key for key, when in unclaimed if law.old(when) and _is_doubtful(tally, law, key))
+    for key, known in parallel.stream(
+        lambda key: (key, owners.suspected(project, key)), asked, WORKERS
+    ):
+        if known is None:
             continue
-        if law.old(when) and not unsure and outputs.is_orphan(project, key):
-            yield Finding(kind="orphan", key=key, why="no row names it", outputs=(key,))
+        tally.suspects[key] = sorted(known)
+        if len(tally.suspects) >= SUSPECTS:
+            yield from _orphans(project, tally, law)
+
+
+def _is_doubtful(tally: Tally, law: Law, output: str) -> bool:
+    unsure = law.busy & {"removed", "results", "dead results"}
+    return not unsure and output.rpartition(".")[0] not in tally.again
+
+
+def _orphans(project: Project, tally: Tally, law: Law) -> Iterator[Finding]:
+    """Yield those of the suspects that no row in the table names."""
+    suspects = {key: some for key, some in tally.suspects.items() if _is_doubtful(tally, law, key)}
+    for key, whose in owners.orphans(project, suspects):
+        yield Finding(kind="orphan", key=key, why="no row names it", outputs=(key,), owners=whose)
+    tally.suspects.clear()
 
 
 def _live(project: Project, until: datetime | None) -> int:
@@ -348,23 +373,17 @@ def _strays(project: Project, tally: Tally, law: Law) -> Iterator[Finding]:
         return
     if tally.table is not None and tally.table <= tally.rows:
         return
-    dynamodb = project.cloud.client("dynamodb")
-    pages = dynamodb.get_paginator("scan").paginate(
-        TableName=project.graph.table,
-        FilterExpression="sk = :image",
-        ExpressionAttributeValues={":image": {"S": SK_IMAGE}},
-    )
-    for page in pages:
-        live = [row for row in map(from_item, page["Items"]) if row["status"] in _LIVE]
-        for row, gone in parallel.stream(partial(_without_upload, project), live, WORKERS):
-            if gone and "removed" not in law.busy and "results" not in law.busy:
-                yield Finding(
-                    kind="stale",
-                    key=row["key"],
-                    version_id=row["version_id"],
-                    why=f"its row says {row['status']}, and the bucket holds no version of it",
-                    sequencer=row["sequencer"],
-                )
+    every = (from_item(item) for item in rows.every_item(project))
+    live = (row for row in every if row["status"] in _LIVE)
+    for row, gone in parallel.stream(partial(_without_upload, project), live, WORKERS):
+        if gone and "removed" not in law.busy and "results" not in law.busy:
+            yield Finding(
+                kind="stale",
+                key=row["key"],
+                version_id=row["version_id"],
+                why=f"its row says {row['status']}, and the bucket holds no version of it",
+                sequencer=row["sequencer"],
+            )
 
 
 def _without_upload(project: Project, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -32,7 +32,7 @@ from imgpipe.deploy import graph as graphs
 from imgpipe.deploy import spec
 from imgpipe.deploy.graph import Branch, Graph
 from imgpipe.operate.audit import law as laws
-from imgpipe.operate.audit import remedy, walk
+from imgpipe.operate.audit import owners, remedy, walk
 from imgpipe.operate.branches import creators, settings_of
 from imgpipe.operate.dlq import queues, route
 from imgpipe.operate.dlq.letters import Letter, decode
@@ -610,7 +610,9 @@ class World:
         for key in sorted(memory.variants.keys() - named_by_any):
             made = datetime.fromtimestamp(memory.stored_s[key], UTC)
             if not unsure and law.old(made) and key.rpartition(".")[0] not in again:
-                yield laws.Finding(kind="orphan", key=key, why="no row names it", outputs=(key,))
+                whose = tuple(each for each in KEYS if owners.is_of(memory.graph, key, each))
+                why = "no row names it"
+                yield laws.Finding(kind="orphan", key=key, why=why, outputs=(key,), owners=whose)
         yield from self._strays(rows, law)
 
     def _strays(self, rows: dict[str, dict[str, Any]], law: laws.Law) -> Iterator[laws.Finding]:

@@ -91,3 +91,19 @@ def test_a_call_that_fails_brings_the_message_back(store: FakeStore, call: str) 
     store.break_on(call)
     assert run(store, body) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert run(store, body) == {"batchItemFailures": []}
+
+
+def test_an_orphan_that_a_row_of_its_uploads_names_by_now_stays(store: FakeStore) -> None:
+    named = f"thumb/{KEY}"
+    for name in (named, "thumb/old.jpg"):
+        store.put(VARIANTS, name, b"x", "image/jpeg")
+    writer.run(sqs_event(result(KEY)), FakeContext(), store=store, settings=SETTINGS)
+    run(store, results.unnamed(["incoming/a.png", KEY], [named, "thumb/old.jpg"]))
+    assert store.keys(VARIANTS) == {named}
+
+
+def test_an_order_that_takes_an_output_for_its_upload_deletes_nothing(store: FakeStore) -> None:
+    """So older audits asked: no row has such a key, so none would have protected what it names."""
+    store.put(VARIANTS, "thumb/a.jpg", b"x", "image/jpeg")
+    run(store, results.outputs("thumb/a.jpg", ["thumb/a.jpg"]))
+    assert store.keys(VARIANTS) == {"thumb/a.jpg"}
