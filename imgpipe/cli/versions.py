@@ -68,6 +68,7 @@ def rollback(
     pipeline.yaml and lambdas/ stay as they are: the next `up` brings back what they say. With --json, a list of what
     went back.
     """
+    from imgpipe.operate import last_up
     from imgpipe.operate import versions as verb
     from imgpipe.operate.project import open_project
     from imgpipe.operate.provision import site_of
@@ -78,7 +79,10 @@ def rollback(
         )
     project = open_project(file, env)
     known = verb.listed(project, function)
-    wanted = verb.before_last_up(known) if function is None else [verb.target(known, function, to)]
+    if function is None:
+        wanted = verb.before_last_up(known, last_up.read(project))
+    else:
+        wanted = [verb.target(known, function, to)]
     changing = _shown(project, wanted)
     if changing and not yes:
         asking.confirm("the rollback", "Roll back?")

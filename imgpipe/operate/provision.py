@@ -84,9 +84,17 @@ def up(
         owed = versions.owe(project, _changed(actions))
         yield from _while_held(held, apply(site, actions, again="imgpipe up"))
         made = [function for function in project.graph.of(Function) if function.name in owed]
-        versions.record(project, made, builds.archive_of)
+        if pending(actions) or made:
+            versions.record(project, made, builds.archive_of, **_told(actions))
         if remark := builds.remark():
             say(remark)
+
+
+def _told(actions: Sequence[Action]) -> dict[str, list[str]]:
+    """Return what a plan changes, in words, and the functions that it creates."""
+    doing = pending(actions)
+    created = [it.key.name for it in doing if it.verb is Verb.CREATE and it.key.kind == "function"]
+    return {"words": [f"{it.key}: {it.reason}" for it in doing], "created": created}
 
 
 def _changed(actions: Sequence[Action]) -> set[str]:

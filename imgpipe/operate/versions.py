@@ -2,8 +2,9 @@
 
 After an `up` changed functions, each of them is published as a version of Lambda's own, described by its code and
 settings; a note under `ops/versions/` keeps the function whole, and `ops/code/` its zip. A rollback makes a function
-what its note says: code, settings, memory, timeout. pipeline.yaml doesn't change with it, so `plan` shows the
-difference and the next `up` would take it away again.
+what its note says: code, settings, memory, timeout. How many may run at once is no part of a version, as it is none
+of Lambda's. pipeline.yaml doesn't change with it, so `plan` shows the difference and the next `up` would take it away
+again.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from imgpipe.deploy.names import OPERATIONS
 from imgpipe.deploy.providers.lambda_function import Functions
 from imgpipe.deploy.resources import Function
 from imgpipe.errors import MissingError, UsageError
-from imgpipe.operate import ops, parallel
+from imgpipe.operate import last_up, ops, parallel
 from imgpipe.operate.times import iso
 from imgpipe.runtime.settings import SETTINGS_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from imgpipe.deploy.providers.site import Archive, Site
     from imgpipe.operate.project import Project
@@ -105,17 +106,27 @@ def owe(project: Project, changing: set[str]) -> set[str]:
 
 
 def record(
-    project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
+    project: Project,
+    changed: Sequence[Function],
+    archive_of: Callable[[Function], Archive],
+    *,
+    words: Sequence[str] = (),
+    created: Collection[str] = (),
 ) -> None:
-    """Publish and note each of `changed`, which an `up` has just made or changed."""
-    if not changed:
-        return
-    _keep_code(project, changed, archive_of)
-    run = iso(datetime.now(UTC))
-    with ThreadPoolExecutor(min(8, len(changed)), "versions") as pool:
-        for future in [pool.submit(_publish, project, function, run) for function in changed]:
-            future.result()
-    ops.remove(project, OWED)
+    """Publish and note each of `changed`, which an `up` has just made or changed, and the `up` itself.
+
+    `words` is all that it changed; `created` are the names of functions that weren't there before it.
+    """
+    run, published = iso(datetime.now(UTC)), []
+    if changed:
+        _keep_code(project, changed, archive_of)
+        with ThreadPoolExecutor(min(8, len(changed)), "versions") as pool:
+            waiting = [pool.submit(_publish, project, function, run) for function in changed]
+            published = [future.result() for future in waiting]
+    fresh = {_short(project, function) for function in changed if function.name in created}
+    last_up.write(project, run, published, words, fresh)
+    if changed:
+        ops.remove(project, OWED)
 
 
 def listed(project: Project, name: str | None = None) -> list[Version]:
@@ -151,16 +162,34 @@ def target(versions: Sequence[Version], name: str, number: int | None) -> Versio
     return found[0]
 
 
-def before_last_up(versions: Sequence[Version]) -> list[Version]:
-    """Return what each function that the last `up` changed was before it. Raises MissingError when nothing was."""
+def before_last_up(versions: Sequence[Version], last: last_up.LastUp | None) -> list[Version]:
+    """Return what each function whose version the last `up` changed was before it.
+
+    Raises MissingError when it changed none, or nothing was there before it.
+    """
+    found = _as_noted(versions, last) if last else _by_runs(versions)
+    if not found:
+        why = "nothing was there before it"
+        if last and any(version.run != last.run for version in versions):
+            did = "; ".join(last.changed) or "nothing"
+            why = f"it changed no function's version; what it did change: {did}"
+        hint = "imgpipe versions, then imgpipe rollback FUNCTION --to VERSION"
+        raise MissingError("the last `up`", why, hint=hint)
+    return found
+
+
+def _as_noted(versions: Sequence[Version], last: last_up.LastUp) -> list[Version]:
+    return [it for it in versions if last.before.get(it.name) == it.number]
+
+
+def _by_runs(versions: Sequence[Version]) -> list[Version]:
+    """Tell by the versions alone, for a pipeline whose last `up` left no note of itself."""
     last = max((version.run for version in versions), default="")
     changed = {version.name for version in versions if version.run == last}
     found = []
     for name in sorted(changed):
         own = [version for version in versions if version.name == name and version.run != last]
         found += own[:1]
-    if not found:
-        raise MissingError("the last `up`", "nothing was there before it", hint="imgpipe versions")
     return found
 
 
@@ -170,11 +199,16 @@ def rollback(project: Project, site: Site, wanted: Version) -> None:
     there = next(iter(functions.read(wanted.function.name, {})), None)
     if there is None:
         raise MissingError(f"function {wanted.name}", "it is not there", hint="imgpipe up")
-    functions.update(wanted.function, there)
+    functions.update(_with_concurrency_of(there, wanted.function), there)
+    last_up.went_back(project, wanted.name, wanted.number)
 
 
 def _same(wanted: Function, there: Function | None) -> bool:
-    return there is not None and replace(there, source=wanted.source) == wanted
+    return there is not None and _with_concurrency_of(there, wanted) == there
+
+
+def _with_concurrency_of(there: Function, wanted: Function) -> Function:
+    return replace(wanted, reserved_concurrency=there.reserved_concurrency)
 
 
 def _live(project: Project, names: Iterable[str]) -> dict[str, Function]:
@@ -217,7 +251,8 @@ def _code_key(function: Function) -> str:
     return f"{OPERATIONS}/{CODE}{function.code_hash}-{function.architecture}-{function.runtime}.zip"
 
 
-def _publish(project: Project, function: Function, run: str) -> None:
+def _publish(project: Project, function: Function, run: str) -> last_up.Published:
+    """Publish a function and note its version, unless Lambda answers with one that is noted: nothing had changed."""
     client = project.cloud.client("lambda")
     about = f"code {function.code_hash}, settings {settings_hash(function)}"
     try:
@@ -226,17 +261,21 @@ def _publish(project: Project, function: Function, run: str) -> None:
         raise explain(error, f"a version of {function.name}") from error
     number = int(answer["Version"]) if str(answer["Version"]).isdecimal() else 0
     name = _short(project, function)
-    told = {"name": name, "number": number, "at": iso(datetime.now(UTC)), "run": run}
-    note = {**told, "function": asdict(function)}
-    ops.write(project, f"{FOLDER}{name}/{number:06}.json", note)
-    _drop_old(project, function, name)
+    noted = sorted(ops.names(project, f"{FOLDER}{name}/"))
+    note = f"{FOLDER}{name}/{number:06}.json"
+    known = ops.read(project, note) if note in noted else None
+    if known is None or not _same(_version(known).function, function):
+        told = {"name": name, "number": number, "at": iso(datetime.now(UTC)), "run": run}
+        ops.write(project, note, {**told, "function": asdict(function)})
+        _drop_old(project, function, sorted({*noted, note}))
+    before = int(Path(noted[-1]).stem) if noted else None
+    return last_up.Published(name=name, number=number, before=before)
 
 
-def _drop_old(project: Project, function: Function, name: str) -> None:
+def _drop_old(project: Project, function: Function, noted: Sequence[str]) -> None:
     """Forget what is older than the last `KEPT` versions. The code stays: other versions may have it."""
-    old = sorted(ops.names(project, f"{FOLDER}{name}/"))[:-KEPT]
     client = project.cloud.client("lambda")
-    for each in old:
+    for each in noted[:-KEPT]:
         number = str(int(Path(each).stem))
         client.delete_function(FunctionName=function.name, Qualifier=number)
         ops.remove(project, each)

@@ -26,6 +26,7 @@ MARKS = {
 ENDS = {
     "done": "[green]done[/]",
     "removed": "[green]removed[/]",
+    "erased": "[green]erased[/]",
     "superseded": "[green]superseded[/] by a newer version",
     "rejected": "[yellow]rejected[/]",
     "failed": "[red]failed[/]",

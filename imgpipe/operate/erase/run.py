@@ -8,7 +8,6 @@ receipt of a run that was interrupted and begun again lists all of it.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from imgpipe.cloud import explain
 from imgpipe.deploy.names import OPERATIONS
 from imgpipe.operate import images, ops
 from imgpipe.operate.dlq import mover, queues
-from imgpipe.operate.erase import notes
+from imgpipe.operate.erase import notes, receipts
 from imgpipe.operate.erase.survey import Holdings, Survey
 from imgpipe.operate.times import iso
 from imgpipe.operate.why.ask import list_versions
@@ -112,7 +111,7 @@ def erase(
         rounds, looks, waiting = rounds + 1, looks + look, found.waiting
         if not found.empty:
             receipt.add(found)
-            ops.write(project, _open_name(key), receipt.as_json())
+            ops.write(project, receipts.open_name(key), receipt.as_json())
             remove(project, survey, found)
         still = _still(found, rounds, looks)
         if closing and still:
@@ -182,17 +181,9 @@ def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> None:
         s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
 
 
-def _folder(key: str) -> str:
-    return f"erase/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
-def _open_name(key: str) -> str:
-    return f"{_folder(key)}/open.json"
-
-
 def _opened(project: Project, key: str) -> Receipt:
     """Return a new receipt, or the open one of a run that was interrupted."""
-    noted = ops.read(project, _open_name(key))
+    noted = ops.read(project, receipts.open_name(key))
     if noted:
         return Receipt(key=key, began=noted["began"], removed=noted["removed"])
     return Receipt(key=key, began=iso(datetime.now(UTC)))
@@ -211,9 +202,9 @@ def _closed(project: Project, receipt: Receipt, found: Holdings) -> Receipt:
         "queued_messages": _queued(found),
         "notes": f"every note of runs, audits and rescued letters under {OPERATIONS}/ read: none",
     }
-    receipt.name = f"{OPERATIONS}/{_folder(receipt.key)}/{at.replace(':', '')}.json"
+    receipt.name = f"{OPERATIONS}/{receipts.folder(receipt.key)}/{at.replace(':', '')}.json"
     ops.write(project, receipt.name.removeprefix(f"{OPERATIONS}/"), receipt.as_json())
-    ops.remove(project, _open_name(receipt.key))
+    ops.remove(project, receipts.open_name(receipt.key))
     return receipt
 
 

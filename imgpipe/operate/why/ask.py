@@ -18,6 +18,7 @@ from imgpipe.cloud import explain
 from imgpipe.errors import CloudError, MissingError, UsageError
 from imgpipe.operate import claims, images, log_search, parallel, rows
 from imgpipe.operate.dlq import causes, find, queues
+from imgpipe.operate.erase import receipts
 from imgpipe.operate.times import from_iso
 from imgpipe.operate.why.facts import Attempt, Depth, Facts, Version
 
@@ -71,6 +72,9 @@ def ask(project: Project, key: str, version_id: str | None = None) -> Facts:
     row = asking.get("the image's row", partial(_row, project, full))
     known = Facts(key=full, now=datetime.now(UTC), versions=versions, subject=subject, row=row)
     known = replace(known, attempts=_attempts(asking, known))
+    if not (versions or row):
+        said = asking.get("the receipts of erasures", partial(receipts.latest, project, full))
+        known = replace(known, receipt=said)
     if not known.arrived:
         known = replace(known, **_never(asking, full))
     calls = (

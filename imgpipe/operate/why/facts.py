@@ -71,11 +71,17 @@ class Facts:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unfinished: datetime | None = None
     similar: tuple[str, ...] = ()
+    receipt: Mapping[str, Any] | None = None  # of its erasure, where nothing of it is left
 
     @property
     def arrived(self) -> bool:
         """Whether anything at all speaks of the key."""
-        return bool(self.versions or self.row or self.attempts or self.letters)
+        return bool(self.versions or self.row or self.attempts or self.letters or self.receipt)
+
+    @property
+    def erased(self) -> bool:
+        """Whether it was erased, and nothing came under its key since; log lines of it may be left."""
+        return bool(self.receipt) and not (self.versions or self.row or self.letters)
 
     @property
     def row_of_subject(self) -> Mapping[str, Any] | None:

@@ -34,7 +34,7 @@ def trace(graph: Graph, facts: Facts) -> list[Hop]:
     """Return the hops of the version that is asked for."""
     way = _Trace(graph, facts)
     hops = [way.object()]
-    if not facts.arrived:
+    if not facts.arrived or facts.erased:
         return hops
     hops.append(way.event())
     for branch in way.branches:
@@ -61,6 +61,10 @@ class _Trace(Way):
 
     def _no_object(self) -> Hop:
         facts = self.facts
+        if facts.erased and facts.receipt:
+            text = f"erased: the receipt is {facts.receipt['kept_as']}"
+            at = from_iso(facts.receipt["ended"])
+            return Hop(stage="object", name="S3", state="ok", at=at, text=text)
         if facts.arrived:
             text = "no version of it is left"
             return Hop(stage="object", name="S3", state="ok", text=text)

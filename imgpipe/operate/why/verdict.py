@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
     from imgpipe.operate.why.facts import Facts
 
-End = Literal["done", "removed", "superseded", "rejected", "failed", "in_flight", "lost", "never"]
-WELL = frozenset({"done", "removed", "superseded"})
+End = Literal[
+    "done", "removed", "erased", "superseded", "rejected", "failed", "in_flight", "lost", "never"
+]
+WELL = frozenset({"done", "removed", "erased", "superseded"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,8 @@ def _latest_first(broken: Sequence[Hop]) -> list[Hop]:
 def _end(facts: Facts, hops: Sequence[Hop]) -> End:
     if not facts.arrived:
         return "never"
+    if facts.erased:
+        return "erased"
     subject = facts.subject
     if subject is not None and not subject.latest:
         return "superseded"
