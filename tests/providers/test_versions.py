@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -68,7 +67,7 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(clients: object, built: BuiltZip, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(clients: object, built: BuiltZip) -> Pipeline:
     project = studio()
     create_buckets(project)
     made = Pipeline(project, built)
@@ -76,7 +75,7 @@ def pipeline(clients: object, built: BuiltZip, tmp_path: Path) -> Iterator[Pipel
         project.cloud.client("iam").create_role(
             RoleName=function.role, AssumeRolePolicyDocument=TRUST, Path="/imgpipe/"
         )
-    yield made
+    return made
 
 
 def test_an_up_that_changed_no_version_is_not_undone_as_the_one_before(pipeline: Pipeline) -> None:

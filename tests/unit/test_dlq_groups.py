@@ -51,6 +51,12 @@ def test_failures_at_the_same_place_are_one_group() -> None:
     assert len({group.id for group in found}) == 4
 
 
+def test_a_groups_id_does_not_depend_on_who_named_its_steps_first() -> None:
+    seen = [letter(1, steps=("sizes", "metadata")), letter(2, steps=("metadata", "sizes"))]
+    [group] = grouped(seen)
+    assert (len(group.letters), group.step) == (2, "metadata, sizes")
+
+
 def test_what_is_wrong_with_an_image_is_one_group_whichever_steps_saw_it() -> None:
     seen = [
         letter(number, kind="rejected", steps=(step,), error="", reason="not_an_image")

@@ -73,6 +73,15 @@ def test_a_mapping_may_not_call_more_than_may_run() -> None:
     assert "MaximumConcurrency=5" in one.command
 
 
+def test_only_a_queue_that_hears_of_something_is_missed_by_a_function() -> None:
+    waiting = {"ApproximateNumberOfMessages": "3"}
+    scene = replace(EMPTY, queues={QUEUE: Queue(arn=QUEUE, attributes=waiting)})
+    assert found("stuck-mapping", scene) == []  # where a function puts what it refused, perhaps
+    heard = Topic(arn=TOPIC, subscriptions=({"Protocol": "sqs", "Endpoint": QUEUE},))
+    [one] = found("stuck-mapping", replace(scene, topics={TOPIC: heard}))
+    assert one.command.startswith("aws lambda create-event-source-mapping")
+
+
 def test_visibility_is_asked_for_six_timeouts_and_broken_below_one() -> None:
     def severities(timeout_s: int) -> list[Severity]:
         scene = fed(Function(arn=FUNCTION, configuration={"Timeout": timeout_s}))

@@ -40,7 +40,7 @@ class Group:
     @property
     def step(self) -> str:
         """Return the step that failed; of rejected images, all that refused them."""
-        return ", ".join(sorted({letter.step for letter in self.letters}))
+        return ", ".join(sorted({_where(letter) for letter in self.letters}))
 
     @property
     def error(self) -> str:
@@ -81,9 +81,14 @@ def place(reason: str) -> str:
 def fingerprint(letter: Letter) -> str:
     """Return the id of the group that `letter` belongs to."""
     # Whichever steps look at an image, what is wrong with it is one thing.
-    where = letter.kind if letter.kind == "rejected" else letter.step
+    where = letter.kind if letter.kind == "rejected" else _where(letter)
     text = "\n".join((where, letter.error, place(letter.reason)))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _where(letter: Letter) -> str:
+    """Return the steps of a letter in one order: who names them, the event or the row, has an order of its own."""
+    return ", ".join(sorted(letter.steps)) or letter.step
 
 
 def grouped(letters: Iterable[Letter]) -> list[Group]:

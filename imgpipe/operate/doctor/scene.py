@@ -288,6 +288,13 @@ class Scene:
         arns |= {arn for rule in self.bus() for arn in rule.dlqs}
         return {arn: self.queues[arn] for arn in sorted(arns) if arn in self.queues}
 
+    def hears(self, queue: Queue) -> bool:
+        """Whether a bucket, a topic or a rule of the event bus sends the queue what happens."""
+        told = [rule.target for _, rule in self.rules()]
+        told += [str(one.get("Endpoint", "")) for _, one in self.subscriptions()]
+        told += [arn for rule in self.bus() for arn in rule.targets]
+        return queue.arn in told
+
     def callers(self, function: Function) -> list[str]:
         """Return who invokes the function asynchronously: `bucket NAME`, `topic NAME`."""
         said = [

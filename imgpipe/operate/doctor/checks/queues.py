@@ -70,6 +70,9 @@ def mapping(scene: Scene) -> Iterator[Fault]:
 
 
 def _unmapped(scene: Scene, queue: Queue) -> Iterator[Fault]:
+    """A queue that hears of uploads, or that our own worker reads. What others are for, such as the place that refused
+    uploads are put, nobody knows: to feed them to a function would do harm.
+    """
     graph = scene.graph
     declared = {one.queue: one.function for one in graph.of(r.Mapping)} if graph else {}
     if queue.name in declared:
@@ -78,21 +81,24 @@ def _unmapped(scene: Scene, queue: Queue) -> Iterator[Fault]:
             f"its mapping to {declared[queue.name]} is not there",
             "imgpipe up",
         )
-    elif queue.visible and not queue.in_flight and queue.name != _rejected(scene):
+    elif queue.visible and not queue.in_flight:
         worker = (
             next((it for it in graph.branches if it.queue == queue.name), None) if graph else None
         )
-        yield Fault(
-            severity=Severity.RISK if worker else Severity.BROKEN,
-            what=f"nothing reads queue {queue.name}: {_waiting(queue)}",
-            why="no worker has taken a message"
-            if worker
-            else "it feeds no function, and no message is in work",
-            command=f"imgpipe worker {worker.name}"
-            if worker
-            else "aws lambda create-event-source-mapping --function-name NAME "
-            f"--event-source-arn {queue.arn} --function-response-types {REPORTS}",
-        )
+        if worker:
+            yield Fault(
+                severity=Severity.RISK,
+                what=f"nothing reads queue {queue.name}: {_waiting(queue)}",
+                why="no worker has taken a message",
+                command=f"imgpipe worker {worker.name}",
+            )
+        elif scene.hears(queue):
+            yield _broken(
+                f"nothing reads queue {queue.name}: {_waiting(queue)}",
+                "it feeds no function, and no message is in work",
+                "aws lambda create-event-source-mapping --function-name NAME "
+                f"--event-source-arn {queue.arn} --function-response-types {REPORTS}",
+            )
 
 
 def permission(scene: Scene) -> Iterator[Fault]:
