@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 WITH_EXIF = frozenset({"jpeg", "png", "webp", "avif"})
 OPTIMISED_UP_TO = 800
-"""Optimal Huffman tables save about 4 % of a JPEG's bytes for 5 ms at 1600 px; up to here they are
-nearly free.
-"""
+"""Optimal Huffman tables save 2 % of a JPEG's bytes for 1.5 ms at 800 px, and 4 % for 5 ms at 1600 px."""
 SMOOTH_BITS = 0.75
 """Bits a pixel. A JPEG that takes fewer wastes up to a tenth of them on the usual tables, and is
 encoded again with its own.

@@ -207,3 +207,33 @@ def test_every_letter_of_a_watermark_is_in_its_font() -> None:
     make({"watermark": "\N{COPYRIGHT SIGN} Stúdió, Åsa & Søn: Фото Φως 2026\N{NO-BREAK SPACE}-"})
     with pytest.raises(ValueError, match="has no 写真:"):
         make({"watermark": "Foto 写真"})
+
+
+IN_PLACE = """
+from PIL import ImageDraw
+
+PHASE = "finish"
+
+def dot(im, value):
+    ImageDraw.Draw(im).rectangle((0, 0, 9, 9), fill="black")
+    return im
+"""
+
+
+def test_what_a_filter_draws_on_is_its_own(tmp_path: Path) -> None:
+    """Smaller variants, and those of other steps, are made of the same pixels."""
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "filters" / "dot.py").write_text(IN_PLACE)
+    wide, small = {"width": 200, "format": "png"}, {"width": 100, "format": "png"}
+    steps: dict[str, Any] = {
+        "marked": {"filters": [{"dot": True}], "variants": {"wide": wide, "small": small}},
+        "plain": {"variants": {"other": wide}},
+    }
+    done = image.make(encoded(Image.new("RGB", (400, 400), "white")), steps, Limits(), tmp_path)
+    pictures = done["marked"].variants | done["plain"].variants
+    left = {
+        name: opened(made.data).convert("L").crop((0, 0, 11, 1)) for name, made in pictures.items()
+    }
+    assert list(left["wide"].tobytes()) == [0] * 10 + [255]
+    assert list(left["small"].tobytes()) == [0] * 10 + [255]
+    assert list(left["other"].tobytes()) == [255] * 11

@@ -56,7 +56,7 @@ class Chain:
         if not self.tones:
             return im
         alpha = im.getchannel("A") if im.mode == "RGBA" else None
-        made = im.convert("RGB")  # a copy: filters may draw on it
+        made = _rgb(im)
         for each, value in self.tones:
             if each.alpha and alpha:
                 made.putalpha(alpha)

@@ -43,7 +43,8 @@ class Own:
 
     def __call__(self, im: Image.Image, value: Any) -> Image.Image:
         with self._named():
-            return self._checked(self._function(im, value), im.size)
+            # a copy: it may draw on what it gets, and other variants are made of that
+            return self._checked(self._function(im.copy(), value), im.size)
 
     def _checked(self, made: object, size: tuple[int, int]) -> Image.Image:
         """Return what the function made, in a mode that the rest can work with."""
