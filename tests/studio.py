@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.deploy import graph, spec
-from imgpipe.deploy.resources import Queue
+from imgpipe.deploy.resources import Notification, Queue
 from imgpipe.operate.project import Project
 from imgpipe.runtime.row import INDEX, merge, to_item
 from tests.photos import ROOT
@@ -73,6 +73,17 @@ def create_buckets(project: Project) -> None:
     s3.put_bucket_versioning(
         Bucket=project.graph.uploads_bucket, VersioningConfiguration={"Status": "Enabled"}
     )
+
+
+def create_notifications(project: Project) -> None:
+    """Let the uploads bucket tell what the graph says; its topics must be there."""
+    from imgpipe.deploy.providers.s3_notification import merged
+
+    for wanted in project.graph.of(Notification):
+        document = merged({}, wanted, project.graph.place.target_arn)
+        project.cloud.client("s3").put_bucket_notification_configuration(
+            Bucket=wanted.bucket, NotificationConfiguration=document
+        )
 
 
 def create_queues(project: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from imgpipe.cli import options, render
 from imgpipe.errors import PendingError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgpipe.operate.bus import BusRule
     from imgpipe.operate.dashboard import Figure, Page
     from imgpipe.operate.events import Heard, Live, Told
 
@@ -122,15 +125,15 @@ def events(
     project = open_project(file, env)
     found = verb.live(project)
     if key is None:
-        render.print_json(found.as_json()) if json else _show_rules(found, found.rules)
+        render.print_json(found.as_json()) if json else _show_rules(found)
         return
-    whole = verb.key_of(project, key)
-    hearing = tuple(rule for rule in found.rules if rule.hears(whole))
+    whole = verb.key_of(project, key, found)
+    hearing = found.of(whole)
     if json:
-        render.print_json({"key": whole, "rules": [each.as_json() for each in hearing]})
+        render.print_json({"key": whole, **hearing.as_json()})
     else:
-        _show_rules(found, hearing)
-    if not hearing and found.eventbridge is None:
+        _show_rules(hearing, whole)
+    if hearing.silent:
         raise PendingError(f"key {whole}", "no rule of its bucket is for it", hint="imgpipe plan")
 
 
@@ -170,27 +173,35 @@ def _show_event(told: Told) -> None:
         render.out().print(made)
 
 
-def _show_rules(found: Live, rules: tuple[Heard, ...]) -> None:
+def _show_rules(found: Live, key: str | None = None) -> None:
     render.out().print(f"bucket {render.safe(found.bucket)}", soft_wrap=True)
-    for rule in rules:
-        whose = "" if rule.ours else "  [yellow]not this pipeline's[/]"
-        render.out().print(f"\n[bold]{render.safe(_occasions(rule))}[/]{whose}")
-        made = render.table("", "")
-        made.show_header = False
-        for name, value in (
+    if key is not None:
+        render.out().print(f"key    {render.safe(key)}", soft_wrap=True)
+    for rule in found.rules:
+        facts = (
             ("of", _which(rule)),
             ("to", rule.target),
             ("heard by", "\n".join(rule.subscribers)),
             ("rule", rule.id),
-        ):
-            if value:
-                made.add_row(name, "\n".join(map(render.safe, value.split("\n"))))
-        render.out().print(made)
-    if found.eventbridge is not None:
-        heard = ", ".join(found.eventbridge) or "no rule of this pipeline"
-        render.out().print(f"\n[bold]everything[/], to EventBridge: {render.safe(heard)}")
-    elif not rules:
+        )
+        _show_rule(_occasions(rule), facts, ours=rule.ours)
+    for each in found.eventbridge or ():
+        of, to = _which_of_bus(each), "\n".join(each.targets)
+        facts = (("of", of), ("by", "EventBridge"), ("to", to), ("rule", each.name))
+        _show_rule(_when(each.events), facts, ours=each.ours)
+    if found.silent:
         render.out().print("nobody hears of it")
+
+
+def _show_rule(title: str, facts: Sequence[tuple[str, str]], *, ours: bool) -> None:
+    whose = "" if ours else "  [yellow]not this pipeline's[/]"
+    render.out().print(f"\n[bold]{render.safe(title)}[/]{whose}")
+    made = render.table("", "")
+    made.show_header = False
+    for name, value in facts:
+        if value:
+            made.add_row(name, "\n".join(map(render.safe, value.split("\n"))))
+    render.out().print(made)
 
 
 _OCCASIONS = {
@@ -210,11 +221,21 @@ _OCCASIONS = {
     "ObjectTagging:*": "tags change",
     "ObjectTagging:Put": "tags are set",
     "ObjectTagging:Delete": "tags are taken away",
+    "Object Created": "an object is created, in whatever way",
+    "Object Deleted": "an object is removed or expires",
+    "Object Restore Completed": "an archived object is back",
+    "Object Tags Added": "tags are set",
+    "Object Tags Deleted": "tags are taken away",
 }
 
 
 def _occasions(rule: Heard) -> str:
-    names = [name.removeprefix("s3:") for name in rule.events]
+    return _when([name.removeprefix("s3:") for name in rule.events])
+
+
+def _when(names: Sequence[str]) -> str:
+    if not names:
+        return "whatever happens"
     return "when " + ", or ".join(_OCCASIONS.get(name, name) for name in names)
 
 
@@ -225,3 +246,20 @@ def _which(rule: Heard) -> str:
         if value
     ]
     return " and ".join(parts).replace(" and keys that", " and") or "every key"
+
+
+def _which_of_bus(rule: BusRule) -> str:
+    return ", or ".join(map(_test, rule.keys)) or "every key"
+
+
+def _test(test: str | dict[str, Any]) -> str:
+    match test:
+        case {"prefix": str(begin)}:
+            return f"keys that begin with {begin}"
+        case {"suffix": str(end)}:
+            return f"keys that end with {end}"
+        case {"wildcard": str(form)}:
+            return f"keys like {form}"
+        case str():
+            return f"the key {test}"
+    return f"keys that pass {test}"

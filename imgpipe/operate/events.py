@@ -15,8 +15,9 @@ from urllib.parse import unquote_plus
 
 from imgpipe.cloud import explain
 from imgpipe.deploy.providers.s3_notification import EVENTBRIDGE, entries
-from imgpipe.deploy.resources import EventRule, Notification
+from imgpipe.deploy.resources import Notification
 from imgpipe.errors import UsageError
+from imgpipe.operate import bus
 from imgpipe.operate.images import candidates
 from imgpipe.runtime.errors import Malformed
 from imgpipe.runtime.events import MAX_DEPTH, Change, changes
@@ -47,11 +48,29 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a bucket announces. `eventbridge` names our rules on the event bus; None if it isn't told at all."""
+    """What a bucket announces. `eventbridge` are the event bus's rules for it; None if the bus isn't told at all."""
 
     bucket: str
     rules: tuple[Heard, ...]
-    eventbridge: tuple[str, ...] | None
+    eventbridge: tuple[bus.BusRule, ...] | None
+
+    @property
+    def silent(self) -> bool:
+        return not self.rules and not self.eventbridge
+
+    def of(self, key: str) -> Live:
+        """Return what is announced of `key`."""
+        told = self.eventbridge
+        return Live(
+            self.bucket,
+            tuple(rule for rule in self.rules if rule.hears(key)),
+            None if told is None else tuple(rule for rule in told if rule.hears(key)),
+        )
+
+    def names_place_of(self, key: str) -> bool:
+        """Whether a rule that asks how keys begin hears of `key`."""
+        told = any(rule.prefix and rule.hears(key) for rule in self.rules)
+        return told or any(rule.names_place_of(key) for rule in self.eventbridge or ())
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,6 +105,7 @@ def live(project: Project) -> Live:
             heard = dict(
                 zip(topics, pool.map(lambda one: _ears(project, one), topics), strict=True)
             )
+        told = bus.rules(project, graph.uploads_bucket) if EVENTBRIDGE in document else None
     except Exception as error:
         raise explain(error, f"bucket {graph.uploads_bucket}") from error
     marks = tuple(one.id_prefix for one in graph.of(Notification))
@@ -101,13 +121,13 @@ def live(project: Project) -> Live:
         )
         for rule in entries(document)
     )
-    bus = tuple(rule.name for rule in graph.of(EventRule)) if EVENTBRIDGE in document else None
-    return Live(graph.uploads_bucket, rules, bus)
+    return Live(graph.uploads_bucket, rules, told)
 
 
-def key_of(project: Project, key: str) -> str:
-    """Return the full key that an upload called `key` has."""
-    return candidates(project.graph.prefix, key)[0]
+def key_of(project: Project, key: str, found: Live) -> str:
+    """Return the full key that is meant: `key` as it stands where a live rule is for its place; else that which an
+    upload called `key` has. A rule for every key tells nothing of what was meant."""
+    return key if found.names_place_of(key) else candidates(project.graph.prefix, key)[0]
 
 
 def _ears(project: Project, topic: str) -> tuple[str, ...]:

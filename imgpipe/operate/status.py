@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cloud import FREE_SPACE, explain
 from imgpipe.deploy.resources import Alarm, Subscription
 from imgpipe.errors import MissingError
-from imgpipe.operate import metrics, rows
+from imgpipe.operate import heard, metrics, rows
 from imgpipe.operate.dlq import queues as dead_letters
 from imgpipe.operate.times import iso
 
@@ -106,6 +106,7 @@ class Status:
     unconfirmed: tuple[Unconfirmed, ...]
     images: Mapping[str, int]
     images_exact: bool
+    unheard: tuple[str, ...] = ()  # what our notification of the bucket lacks, such as `topic NAME`
     table_missing: bool = False
     trouble: str = ""  # what keeps the cloud itself from working, such as a full disk
     faults: tuple[Fault, ...] = field(default=())
@@ -132,6 +133,7 @@ class Status:
                 for alarm in self.alarms
             ],
             "unconfirmed": [asdict(address) for address in self.unconfirmed],
+            "unheard": self.unheard,
         }
 
 
@@ -143,6 +145,7 @@ def ask(project: Project) -> Status:
         queues = [pool.submit(_queue, project, short, full) for short, full in graph.queues.items()]
         steps = [pool.submit(_step, project, branch) for branch in graph.branches]
         alarms = pool.submit(_alarms, project)
+        unheard = pool.submit(heard.lacking, project)
         topics = dict.fromkeys(it.topic for it in graph.of(Subscription) if it.protocol == "email")
         unconfirmed = [pool.submit(_unconfirmed, project, topic) for topic in topics]
         counts = {status: pool.submit(_counted, project, status) for status in rows.STATUSES}
@@ -156,6 +159,7 @@ def ask(project: Project) -> Status:
             unconfirmed=tuple(address for each in unconfirmed for address in each.result()),
             images={status: counted[0] for status, counted in images.items() if counted},
             images_exact=all(counted[1] for counted in images.values() if counted),
+            unheard=unheard.result(),
             table_missing=None in images.values(),
             trouble=project.cloud.trouble,
         )
@@ -187,6 +191,10 @@ def _faults(found: Status) -> list[Fault]:
         else []
     )
     faults += [Fault(what=f"{name} is not there", hint="imgpipe up") for name in gone]
+    if found.unheard:
+        faults.append(
+            Fault(what=f"the uploads bucket: {heard.says(found.unheard)}", hint="imgpipe up")
+        )
     faults += [
         Fault(what=f"function {step.name} is {step.state}", hint="imgpipe up")
         for step in found.steps

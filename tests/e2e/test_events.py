@@ -59,6 +59,13 @@ def test_rules_of_others_are_told_apart_and_a_key_nobody_hears_of_exits_3(
     assert "not this pipeline's" in own_studio.run("events", "--bucket").out
     refused = own_studio.run("events", "photo.jpg", code=3)
     assert "no rule of its bucket is for it" in refused.err
+    assert "key    other place/x.jpg" in own_studio.run("events", "other place/x.jpg").out
+
+    [fault] = own_studio.run("status", "--check", "--json", code=3).json["faults"]
+    assert "topic photo-studio-local-uploaded" in fault["what"]
+    upload = own_studio.run("upload", DEMO / "rocket.jpg", code=3).err
+    assert "topic photo-studio-local-uploaded" in upload
+    assert "not up" not in upload
 
 
 @pytest.mark.capability("S2-4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +15,18 @@ from moto import mock_aws
 
 from imgpipe.deploy.resources import Alarm
 from imgpipe.errors import UsageError
-from imgpipe.operate import logs, metrics, status, watch
+from imgpipe.operate import bus, logs, metrics, status, watch
 from imgpipe.operate.project import Project
 from imgpipe.operate.status import AlarmState, Status
-from tests.studio import create_queues, create_table, put_row, result, studio
+from tests.studio import (
+    create_buckets,
+    create_notifications,
+    create_queues,
+    create_table,
+    put_row,
+    result,
+    studio,
+)
 
 
 class Functions:
@@ -49,6 +58,8 @@ def project() -> Iterator[Project]:
         sns = made.cloud.client("sns")
         for name in made.graph.topics.values():
             sns.create_topic(Name=name)
+        create_buckets(made)
+        create_notifications(made)
         for alarm in made.graph.of(Alarm):
             put_alarm(made, alarm)
         yield made
@@ -146,6 +157,36 @@ def test_an_alarm_is_unhealthy(project: Project) -> None:
     assert fault.what.startswith(f"alarm {name}")
     [alarm] = [alarm for alarm in found.alarms if alarm.state == "ALARM"]
     assert (alarm.reason, alarm.since is not None) == ("drill", True)
+
+
+def test_rules_that_somebody_took_from_the_bucket_are_a_fault(project: Project) -> None:
+    bucket, s3 = project.graph.uploads_bucket, project.cloud.client("s3")
+    kept = s3.get_bucket_notification_configuration(Bucket=bucket)["TopicConfigurations"]
+    uploaded = [rule for rule in kept if rule["TopicArn"].endswith("-uploaded")]
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"TopicConfigurations": uploaded}
+    )
+    [fault] = faults(project)
+    assert "topic photo-studio-local-removed" in fault
+    assert "-uploaded" not in fault
+
+
+def test_rules_of_the_bus_are_read_whoever_made_them(project: Project) -> None:
+    bucket, client = project.graph.uploads_bucket, project.cloud.client("events")
+    patterns = {
+        "theirs": {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}},
+        "elsewhere": {"source": ["aws.s3"], "detail": {"bucket": {"name": ["another"]}}},
+        "machines": {"source": ["aws.ec2"]},
+    }
+    for name, pattern in patterns.items():
+        client.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    target = {"Id": "1", "Arn": project.graph.place.queue_arn("audit")}
+    client.put_targets(Rule="theirs", Targets=[target])
+    [rule] = bus.rules(project, bucket)
+    assert (rule.name, rule.ours, rule.targets) == ("theirs", False, ("queue audit",))
+    assert rule.hears("anything")
+    client.disable_rule(Name="theirs")
+    assert bus.rules(project, bucket) == ()
 
 
 def test_an_alarm_that_waits_for_data_is_no_fault() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from imgpipe.errors import UsageError
-from imgpipe.operate.events import Heard, decode
+from imgpipe.operate.bus import BusRule, passes
+from imgpipe.operate.events import Heard, Live, decode, key_of
+from tests.studio import studio
 
 THING = {"key": "a+b%2Bc.jpg", "size": 3, "sequencer": "0055"}
 S3 = {
@@ -85,3 +87,51 @@ def test_a_rule_is_for_the_keys_that_its_filter_means(
 ) -> None:
     rule = Heard("id", ("s3:ObjectCreated:*",), prefix, suffix, "topic t", ours=True)
     assert rule.hears(key) is heard
+
+
+def rule(prefix: str, *, ours: bool = True) -> Heard:
+    return Heard("id", ("s3:ObjectCreated:*",), prefix, "", "queue q", ours=ours)
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "key", "meant"),
+    [
+        (["incoming/"], "photo.jpg", "incoming/photo.jpg"),
+        (["incoming/"], "incoming/photo.jpg", "incoming/photo.jpg"),
+        (["incoming/", "other/"], "other/x.jpg", "other/x.jpg"),
+        (["other/"], "other/x.jpg", "other/x.jpg"),
+        (["incoming/", ""], "photo.jpg", "incoming/photo.jpg"),
+        ([], "photo.jpg", "incoming/photo.jpg"),
+    ],
+)
+def test_a_key_means_itself_where_a_rule_is_for_its_place(
+    prefixes: list[str], key: str, meant: str
+) -> None:
+    found = Live("b", tuple(map(rule, prefixes)), None)
+    assert key_of(studio(), key, found) == meant
+
+
+def test_rules_of_the_bus_hear_what_their_patterns_let_through() -> None:
+    ours = BusRule("ours", ("Object Created",), ({"prefix": "incoming/"},), ("queue q",), ours=True)
+    theirs = BusRule("theirs", (), ({"wildcard": "other/*.jpg"},), ("queue t",), ours=False)
+    found = Live("b", (), (ours, theirs))
+    assert key_of(studio(), "other/x.jpg", found) == "other/x.jpg"
+    assert found.of("other/x.jpg").eventbridge == (theirs,)
+    assert found.of("incoming/x.jpg").eventbridge == (ours,)
+    assert found.of("nowhere/x.jpg").silent
+
+
+@pytest.mark.parametrize(
+    ("test", "heard"),
+    [
+        ("a/b.jpg", True),
+        ({"prefix": "a/"}, True),
+        ({"suffix": ".png"}, False),
+        ({"wildcard": "a/*.jpg"}, True),
+        ({"wildcard": "a/*.j"}, False),
+        ({"equals-ignore-case": "A/B.JPG"}, True),
+        ({"cidr": "10.0.0.0/8"}, True),
+    ],
+)
+def test_the_tests_of_a_pattern(test: str | dict[str, Any], heard: bool) -> None:
+    assert passes("a/b.jpg", [test]) is heard

@@ -153,11 +153,15 @@ def _stands(document: Document, wanted: Notification) -> bool:
     return told and ours(document, wanted) == wanted.rules
 
 
-def hears(document: Document, wanted: Notification) -> bool:
-    """Whether everything that we want to hear of is announced; rules of ours beyond that don't matter."""
-    ids = {rule.id for rule in ours(document, wanted)}
-    told = EVENTBRIDGE in document or not wanted.eventbridge
-    return told and all(rule.id in ids for rule in wanted.rules)
+def missing(document: Document, wanted: Notification) -> list[str]:
+    """Return what we want to hear of and isn't announced as we want it: `topic NAME`, `EventBridge`, each once.
+
+    Rules of ours beyond that don't matter.
+    """
+    said = ours(document, wanted)
+    gone = dict.fromkeys(str(rule.target) for rule in wanted.rules if rule not in said)
+    untold = wanted.eventbridge and EVENTBRIDGE not in document
+    return [*gone, *(["EventBridge"] if untold else [])]
 
 
 def _entry(rule: Rule, arn_field: str, arn: str) -> Document:

@@ -10,17 +10,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import error_code, explain
-from imgpipe.deploy.providers.s3_notification import hears
-from imgpipe.deploy.resources import Notification
 from imgpipe.errors import (
     CredentialsError,
     DeniedError,
     FullDiskError,
-    MissingError,
     PendingError,
     UnreachableError,
 )
-from imgpipe.operate import parallel
+from imgpipe.operate import heard, parallel, up
 from imgpipe.operate.upload.send import Progress, Sent, send
 from imgpipe.operate.upload.sources import NotSent, Source
 
@@ -35,24 +32,16 @@ _HOPELESS = (CredentialsError, DeniedError, FullDiskError, UnreachableError)
 
 
 def refuse_if_unheard(project: Project) -> None:
-    """Raise PendingError when the bucket would announce an upload to nobody: the pipeline isn't up."""
-    from botocore.exceptions import ClientError
-
-    try:
-        found = project.cloud.client("s3").get_bucket_notification_configuration(
-            Bucket=project.graph.uploads_bucket
-        )
-    except ClientError as error:
-        known = explain(error, "the upload bucket")
-        if not isinstance(known, MissingError):
-            raise known from error
-        found = {}
-    if not all(hears(found, wanted) for wanted in project.graph.of(Notification)):
-        raise PendingError(
-            f"pipeline {project.graph.pipeline} in {project.graph.environment}",
-            "it is not up: nobody would hear of an upload",
-            hint="imgpipe up",
-        )
+    """Raise PendingError when the bucket wouldn't announce an upload: the pipeline isn't up, or its rules are gone."""
+    missing = heard.lacking(project)
+    if not missing:
+        return
+    if up.is_down(project):
+        name = f"pipeline {project.graph.pipeline} in {project.graph.environment}"
+        why = "it is not up: nobody would hear of an upload"
+    else:
+        name, why = f"bucket {project.graph.uploads_bucket}", heard.says(missing)
+    raise PendingError(name, why, hint="imgpipe up")
 
 
 class StoppedError(Exception):
