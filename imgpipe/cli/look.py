@@ -262,4 +262,5 @@ def _test(test: str | dict[str, Any]) -> str:
             return f"keys like {form}"
         case str():
             return f"the key {test}"
-    return f"keys that pass {test}"
+        case _:
+            return f"keys that pass {test}"

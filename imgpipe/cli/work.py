@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgpipe.cli import options, render
-from imgpipe.errors import UsageError
+from imgpipe.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from imgpipe.operate.worker import Plan, Workers
@@ -77,8 +77,19 @@ def worker(
         f"working: {render.safe(verb.summary(plan.branches, processes))}  [dim]Ctrl-C ends[/]"
     )
     _follow(workers, plan, json=json)
-    done, failed = workers.tally
-    render.err().print(f"stopped: {done:,} done, {failed:,} attempts failed")
+    render.err().print(_ended(workers))
+    if workers.killed:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _ended(workers: Workers) -> str:
+    done, failed, others = workers.tally
+    text = f"stopped: {done:,} done, {failed:,} attempts failed"
+    if others:
+        text += f", {others:,} messages with no image for the step"
+    if workers.killed:
+        text += "\n[yellow]killed at work[/]: what was in work comes back after --hold"
+    return text
 
 
 def _hold_s(text: str) -> int:

@@ -107,7 +107,8 @@ def _passes(value: str, test: Test) -> bool:
             return re.fullmatch(like, value, re.DOTALL) is not None
         case {"equals-ignore-case": str(text)}:
             return value.casefold() == text.casefold()
-    return True
+        case _:
+            return True
 
 
 def _begins(test: Test) -> bool:
@@ -118,4 +119,5 @@ def _begins(test: Test) -> bool:
             return bool(begin)
         case {"wildcard": str(form)}:
             return not form.startswith("*")
-    return False
+        case _:
+            return False

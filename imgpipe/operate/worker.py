@@ -15,17 +15,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgpipe.deploy.templates import source_folder
 from imgpipe.errors import UsageError
 from imgpipe.operate.branches import named
 from imgpipe.operate.log_search import Line
 from imgpipe.operate.times import iso
+from imgpipe.operate.worker_count import Count
 from imgpipe.runtime.worker import HOLD_S, HOLD_VARIABLE, METRICS_VARIABLE, PARENT_VARIABLE
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 TICK_S = 0.5
 HEALTH_EVERY_S = 5.0
+LAST_WORDS_S = 2.0
 STEADY_S = 30.0
 """A process that lived so long is started again at once when it ends."""
 LONGEST_PAUSE_S = 60.0
@@ -91,12 +93,28 @@ class _Child:
     pause_s: float = 0.0
     again_at: float = 0.0
     restarts: int = 0
-    done: int = 0
-    failed: int = 0
+    counts: list[Count] = field(default_factory=list)  # of each process that it was
+    listener: threading.Thread | None = None
 
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def tally(self) -> Tally:
+        return _sum((count.done, count.failed, count.others) for count in self.counts)
+
+
+class Tally(NamedTuple):
+    """Images worked on, failed attempts, and messages that brought no image."""
+
+    done: int = 0
+    failed: int = 0
+    others: int = 0
+
+
+def _sum(each: Iterable[tuple[int, int, int]]) -> Tally:
+    return Tally(*map(sum, zip((0, 0, 0), *each, strict=True)))
 
 
 @dataclass(slots=True)
@@ -109,6 +127,8 @@ class Workers:
     _said: queue.SimpleQueue[Line] = field(default_factory=queue.SimpleQueue)
     _stopping_since: float | None = None
     _wrote_health: float = 0.0
+    killed: bool = False
+    """Whether a process was cut off at its work, which comes back to the queue by itself."""
 
     def lines(self) -> Iterator[Line]:
         """Start the processes and yield each line they say, until they were stopped and have ended."""
@@ -120,6 +140,7 @@ class Workers:
             while self._stopping_since is None or any(child.alive for child in self._children):
                 self._tend()
                 yield from self._heard(TICK_S)
+            self._hear_out()
             yield from self._heard(0.2)
         finally:
             self._end_all()
@@ -134,9 +155,9 @@ class Workers:
             self._signal(signal.SIGKILL)
 
     @property
-    def tally(self) -> tuple[int, int]:
-        """Return how many messages were worked on, and how many attempts failed."""
-        return sum(c.done for c in self._children), sum(c.failed for c in self._children)
+    def tally(self) -> Tally:
+        """Return what all processes did, those that ended too."""
+        return _sum(child.tally for child in self._children)
 
     def _tend(self) -> None:
         now = time.monotonic()
@@ -170,7 +191,11 @@ class Workers:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._listen, args=(child, child.process), daemon=True).start()
+        count = Count()
+        child.counts.append(count)
+        heard = (child, child.process, count)
+        child.listener = threading.Thread(target=self._listen, args=heard, daemon=True)
+        child.listener.start()
 
     def _environment(self, branch: Branch) -> dict[str, str]:
         source = str(source_folder(branch.source, self.project.folder))
@@ -190,19 +215,17 @@ class Workers:
             made.pop("AWS_SESSION_TOKEN", None)
         return made
 
-    def _listen(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+    def _listen(self, child: _Child, process: subprocess.Popen[bytes], count: Count) -> None:
         for raw in process.stdout or ():
             text = raw.decode("utf-8", "replace").rstrip("\n")
-            self._count(child, text)
+            count.hear(text)
             self._said.put(_line(child, text))
 
-    @staticmethod
-    def _count(child: _Child, text: str) -> None:
-        """Follow a process's own count, which it tells with its metrics."""
-        if '"_aws"' in text:
-            told = json.loads(text)
-            child.done += int(told["Done"])
-            child.failed += int(told["Failed"])
+    def _hear_out(self) -> None:
+        """Read what the processes, which have ended, still said."""
+        for child in self._children:
+            if child.listener:
+                child.listener.join(LAST_WORDS_S)
 
     def _say(self, child: _Child, document: Mapping[str, Any]) -> None:
         self._said.put(_line(child, json.dumps(document)))
@@ -220,6 +243,7 @@ class Workers:
         for child in self._children:
             if child.alive and child.process:
                 child.process.send_signal(number)
+                self.killed = self.killed or number == signal.SIGKILL
 
     def _end_all(self) -> None:
         """Leave no process behind, however this ends."""
@@ -230,6 +254,7 @@ class Workers:
                 try:
                     child.process.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
+                    self.killed = True
                     child.process.kill()
                     child.process.wait()
 
@@ -251,8 +276,7 @@ class Workers:
                 "pid": child.process.pid if child.process and child.alive else None,
                 "alive": child.alive,
                 "restarts": child.restarts,
-                "done": child.done,
-                "failed": child.failed,
+                **child.tally._asdict(),
             }
             for child in self._children
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,8 +184,24 @@ def test_a_killed_worker_gives_its_image_to_another(tinter: Pipeline) -> None:
         (tinter.folder / "slow").write_text("0")
         until("all done", lambda: all_done(tinter, 3))
         until("started again", lambda: worker.health()["workers"][0]["restarts"] == 1)
+        until("counted before any metrics line", lambda: worker.health()["workers"][0]["done"] == 3)
         assert worker.end() == 0
         assert len(worker.attempts()) == 4
+
+
+def test_who_is_killed_at_work_still_says_what_was_done(tinter: Pipeline) -> None:
+    album(tinter, 3)
+    (tinter.folder / "slow").write_text("0")
+    with Worker(tinter, "--hold", "5s") as worker:
+        until("all done", lambda: all_done(tinter, 3))
+        (tinter.folder / "slow").write_text("60")
+        shutil.copy(tinter.folder / "album" / "00.jpg", tinter.folder / "late.jpg")
+        tinter.run("upload", tinter.folder / "late.jpg")
+        until("work began", lambda: len(worker.attempts()) == 4)
+        worker.process.send_signal(signal.SIGTERM)
+        until("it was heard", lambda: "stopping" in (tinter.folder / "worker.log").read_text())
+        assert worker.end() == 130
+    assert "stopped: 3 done, 0 attempts failed" in (tinter.folder / "worker.log").read_text()
 
 
 def alive(pid: int) -> bool:
