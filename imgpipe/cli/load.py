@@ -74,7 +74,7 @@ def load(
 
     They go under a folder of their own and are taken away afterwards. Exits 1 if anything was lost or doubled.
     """
-    from imgpipe.operate.load import pictures
+    from imgpipe.operate.load import addressees, pictures
     from imgpipe.operate.load.burst import Burst, Plan
     from imgpipe.operate.project import open_project
     from imgpipe.operate.times import duration
@@ -90,7 +90,7 @@ def load(
         timeout_s=duration(timeout),
     )
     refuse_if_unheard(project)
-    _approve(project, plan, budget, yes=yes)
+    _approve(project, plan, budget, "" if compare else addressees.told(project.spec), yes=yes)
     if compare:
         _compare(project, plan, save, plot, json=json)
         return
@@ -138,9 +138,13 @@ def _write(told: object, path: Path) -> None:
     render.err().print(f"wrote {render.safe(path)}", soft_wrap=True)
 
 
-def _approve(project: Project, plan: Plan, budget: float, *, yes: bool) -> None:
-    """On AWS say what the burst will cost, and ask. Never more than the budget."""
-    if project.graph.environment == options.LOCAL:
+def _approve(project: Project, plan: Plan, budget: float, people: str, *, yes: bool) -> None:
+    """Say who will hear of the burst. On AWS also what it will cost, never more than the budget; then ask."""
+    local = project.graph.environment == options.LOCAL
+    if people:
+        where = "; imgpipe local mail shows them" if local else ""
+        render.err().print(f"{render.safe(people)}{where}", soft_wrap=True)
+    if local:
         return
     from imgpipe.cli.views.forecast import dollars
     from imgpipe.operate.forecast import cost, figures, topology, work
@@ -158,7 +162,8 @@ def _approve(project: Project, plan: Plan, budget: float, *, yes: bool) -> None:
         )
     if yes:
         return
-    asking.confirm("the burst", f"{words} in {project.graph.environment}. Send them?")
+    heard = f". {people[0].upper()}{people[1:]}" if people else ""
+    asking.confirm("the burst", f"{words} in {project.graph.environment}{heard}. Send them?")
 
 
 def _run(burst: Burst, *, quiet: bool) -> Report:

@@ -30,6 +30,7 @@ def test_a_burst_is_measured_and_taken_away(studio: Pipeline) -> None:
         "--json",
     )
     told = run.json
+    assert "will get notices of it" in run.err
     assert told == json.loads(saved.read_text())
     assert plotted.read_bytes().startswith(b"\x89PNG")
     assert (told["ended"], told["lost"], told["extra_outputs"]) == ({"done": 20}, [], 0)

@@ -11,8 +11,9 @@ import pytest
 from moto import mock_aws
 from PIL import Image
 
+from imgpipe.deploy.model import Notify, Spec
 from imgpipe.errors import UsageError
-from imgpipe.operate.load import pictures, report
+from imgpipe.operate.load import addressees, pictures, report
 from imgpipe.operate.load.burst import Burst, Plan, Upload
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended
@@ -114,3 +115,19 @@ def test_what_has_no_end_is_lost_and_what_no_row_names_is_doubled() -> None:
             )
         doubled = report.of(burst(project, keys[:1], {keys[0]: "done"}))
         assert (doubled.lost, doubled.extra_outputs, doubled.nothing_lost) == ((), 1, False)
+
+
+def test_who_will_hear_of_a_burst_is_told_before_it() -> None:
+    people = {"uploaded": {"email": ["a@example.com"], "sms": ["+491701234567"]}}
+    people |= {"completed": {"email": ["a@example.com", "b@example.com"]}}
+    step = {"thumbs": {"variants": {"thumb": {"width": 60}}}}
+    spec = Spec.model_validate({"version": 1, "name": "x", "steps": step, "notify": people})
+    assert addressees.told(spec) == (
+        "3 addresses (2 by e-mail, 1 by SMS) will get notices of it; "
+        "more than 5 of a kind within 10 s come as one digest"
+    )
+    failing = spec.model_copy(
+        update={"notify": Notify.model_validate({"failed": {"email": ["c@example.com"]}})}
+    )
+    assert addressees.told(failing).startswith("1 address (1 by e-mail) if images fail")
+    assert addressees.told(spec.model_copy(update={"notify": Notify()})) == ""

@@ -267,6 +267,17 @@ def test_log_lines_read_well_whatever_they_are() -> None:
     assert opened == {"at": "2026-11-21T07:00:00.000Z", "function": "thumbs", "event": "done"}
 
 
+def test_lines_of_a_chart_are_told_apart_where_there_is_no_colour() -> None:
+    colours = {"enhance": "cyan", "thumbs": "magenta"}
+    marks = watch.marks(colours)  # of pytest's output, which is no terminal
+    assert marks == {"enhance": "*", "thumbs": "o"}
+    assert shown(watch.legend(colours, marks)) == "** enhance  oo thumbs\n"
+    drawn = watch.plot({"enhance": [0, 9], "thumbs": [9, 0]}, colours, 1.0, 60, 8, marks=marks)
+    assert "*" in drawn
+    assert "o" in drawn
+    assert watch.marks(["enhance"]) == {"enhance": watch.FINE}
+
+
 def test_a_chart_of_empty_queues_is_a_chart() -> None:
     text = watch.plot({"enhance": [0]}, {"enhance": "cyan"}, 1.0, 60, 8)
     assert "now" in text

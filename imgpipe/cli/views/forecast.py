@@ -228,7 +228,7 @@ def _compute_dollars(report: Simulated, outcome: Outcome) -> float:
 def _depths(outcome: Outcome, width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from imgpipe.cli.views.watch import plot
+    from imgpipe.cli.views.watch import legend, marks
 
     if not any(max(depths, default=0) for depths in outcome.depths.values()):
         yield "[dim]no queue was ever seen with a message waiting[/]"
@@ -237,21 +237,20 @@ def _depths(outcome: Outcome, width: int) -> Iterator[RenderableType]:
     colours = dict(
         zip(outcome.depths, ("cyan", "magenta", "green", "yellow", "blue", "red"), strict=False)
     )
-    legend = "  ".join(f"[{colour}]━━[/] {name}" for name, colour in colours.items())
-    yield f"messages that wait, or pause before another attempt  {legend}"
-    yield Text.from_ansi(_over_time(outcome, list(colours), colours, width, plot))
+    drawn = marks(colours)
+    yield f"messages that wait, or pause before another attempt  {legend(colours, drawn)}"
+    yield Text.from_ansi(_over_time(outcome, colours, drawn, width))
     yield ""
 
 
-def _over_time(
-    outcome: Outcome, names: list[str], colours: dict[str, str], width: int, plot: Any
-) -> str:
+def _over_time(outcome: Outcome, colours: dict[str, str], marks: dict[str, str], width: int) -> str:
+    from imgpipe.cli.views.watch import plot
+
     times = outcome.sampled_s
     interval_s = (times[-1] - times[0]) / max(1, len(times) - 1)
     ends = ("0s", render.age(times[-1] / 2), render.age(times[-1]))
-    series = {name: outcome.depths[name] for name in names}
-    drawn: str = plot(series, colours, interval_s, min(width, 100), 14, ends)
-    return drawn
+    series = {name: outcome.depths[name] for name in colours}
+    return plot(series, colours, interval_s, min(width, 100), 14, ends, marks)
 
 
 def _limits(report: Simulated) -> Iterator[RenderableType]:

@@ -62,7 +62,7 @@ def _times(times: Mapping[str, Mapping[str, float | None]]) -> RenderableType:
 def _depths(report: Report, width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from imgpipe.cli.views.watch import plot
+    from imgpipe.cli.views.watch import legend, marks, plot
 
     samples = report.samples
     if not samples or not any(depth for sample in samples for depth in sample.depths.values()):
@@ -70,14 +70,13 @@ def _depths(report: Report, width: int) -> Iterator[RenderableType]:
         return
     names = [name for name in samples[0].depths if any(sample.depths[name] for sample in samples)]
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
-    yield "messages in the queues  " + "  ".join(
-        f"[{colour}]━━[/] {name}" for name, colour in colours.items()
-    )
+    drawn = marks(colours)
+    yield f"messages in the queues  {legend(colours, drawn)}"
     span = (samples[-1].at - samples[0].at).total_seconds()
     ends = ("0s", render.age(span / 2), render.age(span))
     series = {name: [sample.depths[name] for sample in samples] for name in names}
     interval_s = span / max(1, len(samples) - 1) or 1.0
-    yield Text.from_ansi(plot(series, colours, interval_s, min(width, 100), 12, ends))
+    yield Text.from_ansi(plot(series, colours, interval_s, min(width, 100), 12, ends, drawn))
 
 
 def comparison(phases: Sequence[Phase]) -> Group:

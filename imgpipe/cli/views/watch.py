@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
@@ -9,7 +10,7 @@ from imgpipe.operate.ticks import took_ms
 from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgpipe.operate.rows import Row
     from imgpipe.operate.ticks import Tick
@@ -40,6 +41,24 @@ def _or_dash(number: int | None) -> str:
     return "-" if number is None else str(number)
 
 
+FINE = "braille"
+
+
+def marks(names: Iterable[str]) -> dict[str, str]:
+    """Return what each line is drawn with: finely where colours tell lines apart or there is one; else its mark."""
+    known, console = list(names), render.out()
+    coloured = console.color_system is not None and not console.no_color
+    if coloured or len(known) < 2:
+        return dict.fromkeys(known, FINE)
+    return dict(zip(known, cycle("*o+x#@"), strict=False))
+
+
+def legend(colours: Mapping[str, str], drawn: Mapping[str, str]) -> str:
+    """Return the names of a chart's lines, each behind a piece of it."""
+    pieces = {name: "━━" if drawn[name] == FINE else drawn[name] * 2 for name in colours}
+    return "  ".join(f"[{colour}]{pieces[name]}[/] {name}" for name, colour in colours.items())
+
+
 def plot(
     series: Mapping[str, Sequence[int]],
     colours: Mapping[str, str],
@@ -47,8 +66,9 @@ def plot(
     width: int,
     height: int,
     ends: tuple[str, str, str] | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> str:
-    """Return lines of a chart, with colours as terminal codes.
+    """Return lines of a chart, with colours as terminal codes, drawn finely or with the `marks` of each series.
 
     The last value of each series is now, unless `ends` names the beginning, the middle and the end.
     """
@@ -64,9 +84,8 @@ def plot(
     count = max(len(values) for values in series.values())
     seconds = [(number - count + 1) * interval_s for number in range(count)]
     for name, values in series.items():
-        signal = figure.signal(
-            seconds, list(values), marker=plotext.marker("braille", colours[name])
-        )
+        mark = (marks or {}).get(name, FINE)
+        signal = figure.signal(seconds, list(values), marker=plotext.marker(mark, colours[name]))
         signal.lines()
         figure.draw(signal)
     _rulers(figure, max((max(values) for values in series.values()), default=0), seconds[0], ends)

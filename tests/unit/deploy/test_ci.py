@@ -137,3 +137,14 @@ def test_an_environment_that_ci_cannot_deploy_is_refused() -> None:
         ci.text(declared, "local", ci.Service.github)
     with pytest.raises(UsageError, match="no Region"):
         ci.text(declared, "bare", ci.Service.github)
+
+
+@pytest.mark.parametrize("service", ci.Service)
+def test_imgpipe_is_installed_from_where_the_project_says_and_the_header_tells_so(
+    service: ci.Service,
+) -> None:
+    text = TEXTS[service]
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert installs
+    assert all('"${IMGPIPE_PACKAGE:?' in line for line in installs)
+    assert "IMGPIPE_PACKAGE" in "".join(ln for ln in text.splitlines() if ln.startswith("#"))
