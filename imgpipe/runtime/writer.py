@@ -124,9 +124,9 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
     orphans = {each for report in heard if report["kind"] == "orphans" for each in report["keys"]}
     heard = [result for result in heard if result["kind"] != "orphans"]
     for result in heard:
-        log.line(
-            "start", key=key, step=result.get("step", result["kind"]), status=result.get("status")
-        )
+        step = result.get("step", result["kind"])
+        version = result.get("version_id")
+        log.line("start", key=key, step=step, status=result.get("status"), version_id=version)
     for _ in range(WRITE_ATTEMPTS):
         stored = store.get_item(settings.table, key, row.SK_IMAGE)
         before, rev = row.load(stored) if stored else (None, None)

@@ -20,6 +20,7 @@ from imgpipe.operate import claims, images, log_search, parallel, rows
 from imgpipe.operate.dlq import causes, find, queues
 from imgpipe.operate.erase import receipts
 from imgpipe.operate.times import from_iso
+from imgpipe.operate.why import belongs
 from imgpipe.operate.why.facts import Attempt, Depth, Facts, Version
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SKEW = timedelta(seconds=60)
-"""How far the clocks of S3 and of the logs may be apart."""
 NEVER_ARRIVED = timedelta(days=1)
 """How far back the logs are searched for an image that left nothing else."""
 LATEST = 500
@@ -158,24 +157,10 @@ def _attempts(asking: _Asking, known: Facts) -> tuple[Attempt, ...]:
     )
     runs = asking.get(
         "the functions' logs",
-        partial(log_search.by_key, project, branches, {known.key}, since - SKEW),
+        partial(log_search.by_key, project, branches, {known.key}, since - belongs.SKEW),
     )
-    found = (Attempt(run, run.about({known.key})) for run in runs or [])
-    return tuple(it for it in found if _of_version(it, known))
-
-
-def _of_version(attempt: Attempt, known: Facts) -> bool:
-    """Say whether an attempt was at the version that is asked for; the writer's lines name none."""
-    subject = known.subject
-    if subject is None or subject.marker:
-        return True
-    named = {line.told["version_id"] for line in attempt.lines if line.told.get("version_id")}
-    if named:
-        return subject.id in named
-    later = [it.at for it in known.versions if it.at > subject.at]
-    return attempt.run.started >= subject.at - SKEW and all(
-        attempt.run.started < at for at in later
-    )
+    found = (belongs.attempt(run, known) for run in runs or [])
+    return tuple(it for it in found if it)
 
 
 def _never(asking: _Asking, key: str) -> dict[str, Any]:
