@@ -101,6 +101,13 @@ class Catalogue:
                     self._meanwhile[row["key"]] = row
                 self._keep(row)
 
+    def forget(self, key: str) -> None:
+        """Hear that an image is gone for good."""
+        with self._lock:
+            self._meanwhile.pop(key, None)
+            if self._known and self._known.pop(key, None):
+                self._order = None
+
     def hear_no_more(self) -> None:
         """Answer nothing from memory until `note` tells what came meanwhile."""
         with self._lock:

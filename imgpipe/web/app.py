@@ -50,7 +50,9 @@ class Console:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(size=show.size, when=show.when, left=show.left)
+        self._templates.filters.update(
+            size=show.size, when=show.when, left=show.left, written=show.written
+        )
         self._templates.globals.update(
             read_only=read_only,
             pipeline=project.graph.pipeline,

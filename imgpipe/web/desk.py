@@ -28,6 +28,8 @@ from imgpipe.operate.erase import run as erasing
 from imgpipe.web import show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
     from imgpipe.operate.dlq.groups import Group
@@ -41,7 +43,7 @@ ERASE_S = 90.0
 COMPARISON = "compare.json"
 ACTS = {
     "redrive": ("Send them again", "goes back to the step that failed"),
-    "canary": ("Send one ahead", "goes first; the others follow only if it is done"),
+    "canary": ("Send one ahead", ""),
     "rescue": ("Keep them", "is archived and taken out of its queue"),
 }
 
@@ -168,11 +170,11 @@ class Desk:
     def act(self, request: Request) -> Response:
         name, what = request.query_params.get("group", ""), self._what(request)
         force = "force" in request.query_params
-        outcomes = by_group.act(self._project, name, what, force=force)
-        for outcome in outcomes:
+        acted = by_group.act(self._project, name, what, force=force)
+        for outcome in acted.outcomes:
             if outcome.status == "moved" and outcome.letter.key:
                 self._console.hub.expect(outcome.letter.key)
-        return self._part("desk_done.html", **_told(outcomes))
+        return self._part("desk_done.html", what=what, ahead=acted.ahead, **_told(acted.outcomes))
 
     def _what(self, request: Request) -> by_group.Act:
         what: Any = request.query_params.get("act")
@@ -212,6 +214,8 @@ class Desk:
         """Erase, and answer when it is verified that nothing came back: about a quarter of a minute."""
         key = request.query_params.get("key", "")
         *_, receipt = erasing.erase(self._project, key, timeout_s=ERASE_S)
+        if receipt.complete:
+            self._console.hub.gone(receipt.key)
         return self._part("erase_done.html", receipt=receipt)
 
     def compare(self, _request: Request) -> Response:
@@ -240,7 +244,7 @@ def _again(key: str) -> Asked:
     return Asked(task=Task(command="reprocess"), below=key, images=1, again=True)
 
 
-def _told(outcomes: list[Outcome]) -> dict[str, Any]:
+def _told(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     counts = Counter(outcome.status for outcome in outcomes)
     reasons = Counter(it.why for it in outcomes if it.status != "moved" and it.why)
     return {"moved": counts["moved"], "total": len(outcomes), "reasons": reasons.most_common()}

@@ -58,6 +58,7 @@ class Hub:
         self._reading: asyncio.Task[None] | None = None
         self._queues: dict[asyncio.Queue[dict[str, str] | None], bool] = {}
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._expected: list[str] = []
         self._wake = asyncio.Event()
         self._ending = False
@@ -67,9 +68,16 @@ class Hub:
         """Ask for an image that is being uploaded. May be called from any thread."""
         self._expected.append(key)
 
+    def gone(self, key: str) -> None:
+        """Tell every page that nothing is left of an image. May be called from any thread."""
+        self.catalogue.forget(key)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._send, "gone", {"key": key})
+
     async def events(self, *, desk: bool) -> AsyncIterator[dict[str, str]]:
         """Yield events for one browser; with the pipeline's pulse for a desk."""
         queue: asyncio.Queue[dict[str, str] | None] = asyncio.Queue(BEHIND)
+        self._loop = asyncio.get_running_loop()
         self._queues[queue] = desk
         if self._trouble:
             queue.put_nowait({"event": "trouble", "data": json.dumps(self._trouble)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ STATUS_WORDS = {
     "rejected": "Rejected",
     "removed": "Removed",
 }
+_UNREADABLE = re.compile(r"[%\x00-\x1f]")
 UNSAID = "It could not be made"
 SHOWN_FORMATS = ("jpeg", "png", "webp", "avif", "gif")
 """What browsers show."""
@@ -78,6 +80,11 @@ def _pictures(row: Row) -> tuple[str, str]:
 def made_url(key: str) -> str:
     """Return where an output is to be had. Its key has a content version, so it never changes."""
     return f"/made?key={quote(key, safe='')}" if key else ""
+
+
+def written(key: str) -> str:
+    """Return a key as it stands in an attribute of a page: a browser reads a carriage return there as a line feed."""
+    return _UNREADABLE.sub(lambda found: f"%{ord(found[0]):02X}", key)
 
 
 def reason(row: Row, *, discreet: bool = False) -> str:

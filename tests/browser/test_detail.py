@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import seeding
 from tests.browser.test_desk import upload
 from tests.e2e.pipeline import Pipeline
+from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 
@@ -53,6 +54,48 @@ def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
     expect(split).to_have_value("170")
     page.get_by_role("button", name="Before and after").click()
     expect(before).to_be_hidden()
+
+
+DRAWN = """it => {
+  const own = getComputedStyle(it), sides = [["Left", "Right", it.clientWidth], ["Top", "Bottom", it.clientHeight]];
+  const [broad, tall] = sides.map(([a, b, whole]) => whole - parseFloat(own[`padding${a}`]) - parseFloat(own[`padding${b}`]));
+  let scale = Math.min(broad / it.naturalWidth, tall / it.naturalHeight);
+  if (own.objectFit === "scale-down") scale = Math.min(scale, 1);
+  return [Math.round(it.naturalWidth * scale), Math.round(it.naturalHeight * scale)];
+}"""
+"""The size in which a browser draws a picture, whatever its box is."""
+
+
+def test_a_small_image_is_compared_in_one_size_and_not_drawn_larger_than_it_is(
+    page: Page, studio: Pipeline
+) -> None:
+    photo = studio.folder / "little.png"
+    Image.open(ROOT / "demo" / "photos" / "sunset.jpg").resize((600, 400)).save(photo)
+    studio.run("upload", photo, "--wait")
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    page.goto("/?q=little")
+    page.locator('#chunks .tile[data-key="incoming/little.png"] a').click()
+    before, after = page.locator("[data-before]"), page.locator("[data-after]")
+    expect(after).to_have_js_property("complete", value=True)
+    natural = after.evaluate("it => [it.naturalWidth, it.naturalHeight]")
+    assert after.evaluate(DRAWN) == natural
+    page.get_by_role("button", name="Before and after").click()
+    expect(before).to_have_js_property("naturalWidth", 600)
+    assert before.evaluate(DRAWN) == after.evaluate(DRAWN) == [600, 400]
+
+
+def test_true_size_and_before_and_after_let_go_of_each_other(page: Page, studio: Pipeline) -> None:
+    upload(studio, "either.jpg")
+    page.goto("/image?key=incoming/either.jpg")
+    sized = page.get_by_role("button", name="True size")
+    compared = page.get_by_role("button", name="Before and after")
+    compared.click()
+    sized.click()
+    expect(compared).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("[data-before]")).to_be_hidden()
+    compared.click()
+    expect(sized).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("[data-before]")).to_be_visible()
 
 
 def test_all_stays_as_it_was_arranged_when_an_image_is_made_again(

@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from imgpipe.web.show import written
 from tests.browser.conftest import served
 from tests.browser.strange import MARKUP, OTHERS
 from tests.e2e.pipeline import Pipeline
@@ -104,7 +105,8 @@ def test_what_a_file_says_of_itself_is_text(page: Page, studio: Pipeline) -> Non
 
 def _quoted_key(name: str) -> str:
     """Return the key as a string of CSS."""
-    return '"' + "".join(f"\\{ord(letter):x} " for letter in f"incoming/{name}") + '"'
+    key = written(f"incoming/{name}")
+    return '"' + "".join(f"\\{ord(letter):x} " for letter in key) + '"'
 
 
 def test_an_original_is_only_ever_saved(page: Page, studio: Pipeline) -> None:

@@ -106,7 +106,7 @@ def test_a_name_with_a_line_break_is_taken(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     page.set_input_files("#files", odd)
     expect(page.locator("#fresh .tile.done")).to_have_attribute(
-        "data-key", "incoming/two\nlines.jpg"
+        "data-key", "incoming/two%0Alines.jpg"
     )
 
 

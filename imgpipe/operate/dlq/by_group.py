@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from imgpipe.errors import MissingError
@@ -41,18 +42,27 @@ def routes(
     return [(letter, route.chosen(project.graph, letter, force=force)) for letter in letters]
 
 
-def act(project: Project, name: str, what: Act, *, force: bool = False) -> list[Outcome]:
-    """Do it to a group and return what became of each letter."""
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What became of each letter, and how the one fared that went ahead, if one did."""
+
+    outcomes: tuple[Outcome, ...]
+    ahead: canary.Tried | None = None
+
+
+def act(project: Project, name: str, what: Act, *, force: bool = False) -> Acted:
+    """Do it to a group and return what came of it."""
     chosen = group(project, name)
     homes = queues.homes(project.graph)
     if what == "rescue":
-        return list(rescue.archive(project, homes, chosen.letters))
+        return Acted(tuple(rescue.archive(project, homes, chosen.letters)))
     ways = routes(project, chosen.letters, force=force)
 
     def send(some: Sequence[tuple[Letter, Route]]) -> list[Outcome]:
         return list(mover.redrive(project, homes, some))
 
     untried: list[Outcome] = []
+    tried: list[canary.Tried] = []
     if what == "canary":
-        ways, untried = canary.lead(project, ways, send, CANARY_S, tell=lambda _: None)
-    return [*untried, *send(ways)]
+        ways, untried = canary.lead(project, ways, send, CANARY_S, tell=tried.append)
+    return Acted((*untried, *send(ways)), tried[0] if tried else None)

@@ -10,6 +10,9 @@ export function toast(text) {
   setTimeout(() => box.remove(), 6000);
 }
 
+// The bar below says so already where the connection is known to be gone.
+export const silent = () => $("#offline").hidden && toast("The console doesn't answer.");
+
 export async function post(url, data) {
   const answer = await fetch(url, { method: "POST", headers: { ...OWN, "content-type": "application/json" }, body: JSON.stringify(data) });
   if (!answer.ok) throw new Error(await said(answer));
@@ -60,7 +63,7 @@ function connect() {
     $("[data-why]", box).textContent = it.why;
     $("[data-hint]", box).textContent = it.hint;
   });
-  for (const name of ["image", "pulse"]) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
+  for (const name of ["image", "gone", "pulse"]) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
 }
 addEventListener("pagehide", () => source?.close());
 addEventListener("pageshow", (event) => event.persisted && connect());
@@ -84,11 +87,18 @@ addEventListener("keydown", (event) => {
 
 // What changes something is asked about first, in a dialog that says what would be done.
 export function asking(box, after = () => {}) {
+  // What was begun goes on, whoever closes the dialog: so it stays until it is told how it ended.
+  box.addEventListener("cancel", (event) => box.dataset.working && event.preventDefault());
+  box.addEventListener("close", () => {
+    const gone = !box.dataset.working && $("[data-gone]", box);
+    if (gone) document.dispatchEvent(new CustomEvent("gone", { detail: gone.dataset.gone }));
+  });
   document.addEventListener("click", async (event) => {
     const ask = event.target.closest("[data-ask]"), act = event.target.closest("[data-do]");
-    if (ask) {
+    if (ask && box.dataset.working) box.showModal();
+    else if (ask) {
       const answer = await fetch(ask.dataset.ask, { headers: OWN }).catch(() => null);
-      if (!answer) { toast("The console doesn't answer."); return; }
+      if (!answer) { silent(); return; }
       box.innerHTML = await answer.text();
       box.showModal();
       $("[data-close]", box)?.focus();
@@ -96,15 +106,16 @@ export function asking(box, after = () => {}) {
       for (const it of $$("button", box)) it.disabled = true;
       const wait = $(".waiting", box);
       if (wait) wait.hidden = false;
+      box.dataset.working = "1";
       const answer = await fetch(act.dataset.do, { method: "POST", headers: OWN }).catch(() => null);
-      if (!answer) { toast("The console doesn't answer."); box.close(); return; }
+      delete box.dataset.working;
+      if (!answer) { silent(); box.close(); return; }
       box.innerHTML = await answer.text();
+      if (!box.open) box.showModal(); // a browser obeys a second Escape whatever a page says
       $("[data-close]", box)?.focus();
       after();
     } else if (box.contains(event.target) && event.target.closest("[data-close]")) {
       box.close();
-      const gone = event.target.closest("[data-gone]");
-      if (gone) document.dispatchEvent(new CustomEvent("gone", { detail: gone.dataset.gone }));
     }
   });
 }

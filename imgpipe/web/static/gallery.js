@@ -1,5 +1,5 @@
 // The gallery: pages of tiles that come while one scrolls and go when they are far, and one image closely.
-import { $, $$, OWN, body, asking, on, said, toast } from "./console.js";
+import { $, $$, OWN, body, asking, on, said, silent, toast } from "./console.js";
 
 const FAR = "2500px";
 const chunks = $("#chunks");
@@ -10,7 +10,11 @@ export function tileOf(html) {
   box.innerHTML = html.trim();
   return box.content.firstElementChild;
 }
-export const selector = (key) => `.tile[data-key="${CSS.escape(key)}"]`;
+// A key as it stands in an attribute: there, a carriage return would be read as a line feed.
+export const written = (key) => key.replace(/[%\x00-\x1f]/g, (it) => `%${it.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+const meant = (text) => text?.replace(/%([0-9A-F]{2})/g, (_, it) => String.fromCharCode(parseInt(it, 16)));
+export const selector = (key) => `.tile[data-key="${CSS.escape(written(key))}"]`;
+const keyOf = (it) => meant(it?.dataset.key);
 
 // A picture fades in over its blur once it is there; one from the cache does at once.
 document.addEventListener("load", (event) => event.target.matches?.("img.picture") && event.target.classList.add("there"), true);
@@ -157,7 +161,7 @@ on("image", ({ key, status, html }) => {
     if (held) $("a", fresh).focus();
   }
   if (!there.length && chunks && status !== "removed") document.dispatchEvent(new CustomEvent("newcomer", { detail: { key, status, html } }));
-  if (sheet?.open && $(".detail", sheet)?.dataset.key === key) open(`/image?key=${encodeURIComponent(key)}`, false, seen());
+  if (sheet?.open && keyOf($(".detail", sheet)) === key) open(`/image?key=${encodeURIComponent(key)}`, false, seen());
 });
 
 // Newcomers of others wait until somebody asks for them, so that nothing moves under a pointer.
@@ -208,11 +212,16 @@ $("#fresh-clear")?.addEventListener("click", () => {
 
 // Erasing is asked about in a dialog over the image; what was erased is shown no more.
 if ($("#ask")) asking($("#ask"));
-document.addEventListener("gone", ({ detail }) => {
-  for (const it of $$(selector(detail))) it.remove();
+function gone(key) {
+  for (const it of $$(selector(key))) it.remove();
+  newcomer(key);
+  // Who is being asked about it, or reads its receipt, reads to the end first.
+  if ($("#ask")?.open || keyOf($(".detail", sheet)) !== key) return;
   if (sheet.showModal) close();
   else location.href = "/";
-});
+}
+document.addEventListener("gone", ({ detail }) => gone(meant(detail)));
+on("gone", ({ key }) => gone(key));
 
 // One image closely. The address stays a link to it; Back closes it.
 let opener, wanted = 0;
@@ -221,7 +230,7 @@ async function open(url, remember = true, kept = null) {
   const answer = await fetch(url, { headers: OWN }).catch(() => null);
   const html = await answer?.text();
   if (mine !== wanted) return; // another was opened meanwhile, or all closed
-  if (!answer) { toast("The console doesn't answer."); return; }
+  if (!answer) { silent(); return; }
   sheet.innerHTML = html;
   htmx.process(sheet);
   if (!sheet.open) sheet.showModal?.();
@@ -262,7 +271,7 @@ if (sheet?.showModal) {
     const link = event.target.closest("a[data-open]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    opener = link.closest(".tile").dataset.key;
+    opener = keyOf(link.closest(".tile"));
     open(link.getAttribute("href"));
   });
   addEventListener("popstate", ({ state }) => (state?.sheet ? open(state.sheet, false) : close(false)));
@@ -280,7 +289,7 @@ function go(step) {
   const at = links.findIndex((it) => it.closest(".tile").dataset.key === $(".detail", sheet)?.dataset.key);
   const to = links[at + step];
   if (at < 0 || !to) return;
-  opener = to.closest(".tile").dataset.key;
+  opener = keyOf(to.closest(".tile"));
   to.scrollIntoView({ block: "nearest" });
   const url = to.getAttribute("href");
   history.replaceState({ sheet: url }, "", url);
@@ -290,8 +299,14 @@ function go(step) {
 // The stage: which variant, true size, before and after; the timeline is asked for when it is opened.
 function dress() {
   const root = sheet, stage = $("#stage", root), after = $("[data-after]", root), before = $("[data-before]", root);
-  const fit = () => after && after.classList.toggle("small", after.naturalWidth < stage.clientWidth && after.naturalHeight < stage.clientHeight);
-  after?.addEventListener("load", fit);
+  // No picture is drawn larger than it is; two that are compared have one size, that of the larger one.
+  const fit = () => {
+    const shown = [after, before].filter((it) => it?.naturalWidth && !it.hidden);
+    if (!shown.length) return;
+    stage.style.setProperty("--broad", `${Math.max(...shown.map((it) => it.naturalWidth))}px`);
+    stage.style.setProperty("--tall", `${Math.max(...shown.map((it) => it.naturalHeight))}px`);
+  };
+  for (const it of [after, before]) it?.addEventListener("load", fit);
   if (after?.complete) fit();
   for (const button of $$("button[data-show]", root)) {
     button.addEventListener("click", () => {
@@ -303,8 +318,11 @@ function dress() {
       if (name) name.textContent = button.dataset.name;
     });
   }
-  $("[data-toggle-size]", root)?.addEventListener("click", ({ currentTarget }) => {
-    currentTarget.setAttribute("aria-pressed", String(stage.classList.toggle("true")));
+  // At true size nothing is compared: either lets go of the other.
+  const sized = $("[data-toggle-size]", root), compared = $("[data-toggle-compare]", root);
+  sized?.addEventListener("click", () => {
+    sized.setAttribute("aria-pressed", String(stage.classList.toggle("true")));
+    if (stage.classList.contains("true") && before && !before.hidden) compared.click();
   });
   const split = $(".split", root);
   split?.addEventListener("input", () => stage.style.setProperty("--split", `${split.value / 10}%`));
@@ -315,11 +333,13 @@ function dress() {
     split.value = Number(split.value) + by;
     split.dispatchEvent(new Event("input"));
   });
-  $("[data-toggle-compare]", root)?.addEventListener("click", ({ currentTarget }) => {
+  compared?.addEventListener("click", () => {
     const shown = before.hidden;
+    if (shown && stage.classList.contains("true")) sized.click();
     before.src ||= before.dataset.src;
     for (const it of [before, split, ...$$(".handle, .label", root)]) it.hidden = !shown;
-    currentTarget.setAttribute("aria-pressed", String(shown));
+    compared.setAttribute("aria-pressed", String(shown));
+    fit();
     if (shown) split.focus();
   });
   const timeline = $("[data-why]", root);

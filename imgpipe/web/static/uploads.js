@@ -1,7 +1,7 @@
 // Files on their way: dropped or chosen, straight to S3 by signed form, several at once; large ones in parts that a
 // page which is opened again goes on with.
 import { $, $$, body, post, toast } from "./console.js";
-import { MOST_FRESH, front, newcomer, selector, tileOf } from "./gallery.js";
+import { MOST_FRESH, front, newcomer, selector, tileOf, written } from "./gallery.js";
 import { AwsS3, GoldenRetriever, Uppy } from "./vendor/uppy.min.js";
 
 // A form can't hold a name with a line break: browsers change what they send of it, and S3 then refuses the form.
@@ -83,7 +83,7 @@ uppy.on("upload-success", (file, { body: told }) => {
     if (other) tile.replaceWith(other);
     else {
       tile.classList.replace("sending", "in_flight");
-      tile.dataset.key = key;
+      tile.dataset.key = written(key);
       $("progress", tile).remove();
       $(".act", tile).remove();
       $(".note", tile).innerHTML = '<b class="ring"></b><span>Queued</span>';
