@@ -58,7 +58,8 @@ def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
 
 DRAWN = """it => {
   const own = getComputedStyle(it), sides = [["Left", "Right", it.clientWidth], ["Top", "Bottom", it.clientHeight]];
-  const [broad, tall] = sides.map(([a, b, whole]) => whole - parseFloat(own[`padding${a}`]) - parseFloat(own[`padding${b}`]));
+  const padding = (side) => parseFloat(own[`padding${side}`]);
+  const [broad, tall] = sides.map(([a, b, whole]) => whole - padding(a) - padding(b));
   let scale = Math.min(broad / it.naturalWidth, tall / it.naturalHeight);
   if (own.objectFit === "scale-down") scale = Math.min(scale, 1);
   return [Math.round(it.naturalWidth * scale), Math.round(it.naturalHeight * scale)];
