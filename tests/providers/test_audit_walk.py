@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -122,3 +123,14 @@ def test_an_archived_letter_still_holds_its_image(clients: object) -> None:
     [kept] = rescue.archived(project)
     ops.remove(project, f"{rescue.FOLDER}{kept.id}.json")
     assert kinds() == ["letterless"]
+
+
+def test_what_no_rule_hears_of_is_counted_by_itself(project: Project) -> None:
+    declared = project.spec.model_copy(
+        update={"uploads": project.spec.uploads.model_copy(update={"suffixes": (".jpg",)})}
+    )
+    picky = replace(project, spec=declared)
+    tally = walk.begin(picky, "", resume=False)
+    assert list(walk.walk(picky, tally, timedelta(0))) == []
+    assert tally.balanced
+    assert +tally.statuses == {"unheard": KEYS}

@@ -196,3 +196,21 @@ def test_what_is_older_than_the_pipeline_is_left_to_a_backfill() -> None:
         _, finding = judge(law, upload(age_s=age_s), known, ())
         assert finding is not None
         assert finding.kind == "missing"
+
+
+@pytest.mark.parametrize("key", ["incoming/contract.pdf", "incoming/a.jPg", "incoming/jpg"])
+def test_what_no_rule_hears_of_is_no_upload_and_is_never_healed(key: str) -> None:
+    law = replace(LAW, endings=(".jpg", ".JPG", ".Jpg"))
+    lying = replace(upload(), key=key)
+    assert judge(law, lying, None, ()) == ("unheard", None)
+    assert judge(replace(law, since=NOW), lying, None, ()) == ("unheard", None)
+    assert judge(law, lying, row(status="done", step="thumbnail"), ())[0] != "unheard"
+    for ending in law.endings:
+        assert judge(law, replace(lying, key=f"incoming/a{ending}"), None, ())[0] == "none"
+
+
+def test_what_no_step_works_on_is_no_upload() -> None:
+    rule = {"prefix": "incoming/", "suffixes": [".png"]}
+    law = replace(LAW, matches=dict.fromkeys(LAW.steps, rule))
+    assert judge(law, upload(), None, ()) == ("unheard", None)
+    assert judge(law, replace(upload(), key="incoming/a.PNG"), None, ())[0] == "none"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
 from imgpipe.cli.views import words
+from imgpipe.operate.audit.law import KINDS, STATUSES, UNHEARD
 from imgpipe.runtime.log import dumps
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ STYLES = {
     "stale": "yellow",
     "letter": "yellow",
 }
+_NAMES = {"none": "[red]no status[/]", "unheard": f"[dim]{UNHEARD}[/]"}
 
 
 def line(finding: Finding, done: str) -> str:
@@ -42,14 +44,12 @@ def summary(tally: Tally) -> Iterator[RenderableType]:
     """Yield the proof: every version has one status, and how many have which."""
     from rich.table import Table
 
-    from imgpipe.operate.audit.law import KINDS, STATUSES
-
     made = Table.grid(padding=(0, 2))
     made.add_column(justify="right")
     made.add_column()
     for status in STATUSES:
         if tally.statuses[status]:
-            name = "[red]no status[/]" if status == "none" else words.status(status)
+            name = _NAMES.get(status) or words.status(status)
             made.add_row(f"{tally.statuses[status]:,}", name)
     made.add_row(f"[bold]{tally.versions:,}[/]", "[bold]versions of uploads in all[/]")
     yield made
@@ -72,8 +72,6 @@ class Document:
         self._count += 1
 
     def end(self, tally: Tally, *, healed: int, ended: bool) -> None:
-        from imgpipe.operate.audit.law import STATUSES
-
         about = {
             "versions": tally.versions,
             "statuses": {status: tally.statuses[status] for status in STATUSES},

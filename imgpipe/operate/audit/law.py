@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from imgpipe.operate.dlq.letters import Letter
     from imgpipe.operate.why.facts import Version
 
-Status = Literal["done", "rejected", "failed", "in_flight", "removed", "superseded", "none"]
+Status = Literal[
+    "done", "rejected", "failed", "in_flight", "removed", "superseded", "unheard", "none"
+]
 STATUSES: tuple[Status, ...] = (
     "done",
     "rejected",
@@ -29,6 +31,7 @@ STATUSES: tuple[Status, ...] = (
     "in_flight",
     "removed",
     "superseded",
+    "unheard",
     "none",
 )
 Kind = Literal["missing", "before", "stale", "unmade", "letter", "letterless", "orphan", "unsent"]
@@ -42,6 +45,7 @@ KINDS: Mapping[Kind, str] = {
     "orphan": "an output that no row names",
     "unsent": "a notice that was claimed and never sent",
 }
+UNHEARD = "not heard of: pipeline.yaml asks for no such names"
 LETTER_DAYS = 13
 """Dead letters are kept for 14 days from the first sending; a day before, one that is missing may just have expired."""
 
@@ -90,8 +94,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What a pipeline expects. `busy` are the steps for which messages wait somewhere, or results do. `since` is when
-    its table was made: of what is older, nobody was told; None: not known.
+    """What a pipeline expects. `endings` are all that its uploads may have; none means any. `busy` are the steps for
+    which messages wait somewhere, or results do. `since` is when its table was made: of what is older, nobody was told;
+    None: not known.
     """
 
     steps: tuple[str, ...]
@@ -102,6 +107,11 @@ class Law:
     busy: frozenset[str] = frozenset()
     tidies: bool = True
     since: datetime | None = None
+    endings: tuple[str, ...] = ()
+
+    def hears(self, key: str) -> bool:
+        """Say whether an upload called `key` is one to the pipeline, or just lies in its bucket."""
+        return bool(self.steps_for(key)) and (not self.endings or key.endswith(self.endings))
 
     def steps_for(self, key: str) -> tuple[str, ...]:
         return tuple(
@@ -124,6 +134,8 @@ def judge(
         return status, _of_ended(law, upload, row, letters)
     if letters:
         return _of_letters(upload, row, letters)
+    if not about and not law.hears(upload.key):
+        return "unheard", None
     return _of_unfinished(law, upload, row if about else None, row)
 
 

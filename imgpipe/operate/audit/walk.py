@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import error_code, explain
 from imgpipe.deploy.names import NOTIFIER, RESULTS
+from imgpipe.deploy.triggers import spellings
 from imgpipe.operate import branches, claims, images, ops, parallel, rows
 from imgpipe.operate.audit import law as laws
 from imgpipe.operate.audit import outputs, owners, remedy
@@ -170,6 +171,7 @@ def law_of(project: Project, grace: timedelta, busy: frozenset[str] | None = Non
         busy=_busy(project) if busy is None else busy,
         tidies=bool(branches.tidiers(project.graph)),
         since=rows.began(project),
+        endings=tuple(filter(None, spellings(project.spec.uploads.suffixes))),
     )
 
 

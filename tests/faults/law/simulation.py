@@ -573,7 +573,8 @@ class World:
 
     def _findings(self) -> Iterator[laws.Finding]:
         memory = self.memory
-        project: Any = SimpleNamespace(graph=memory.graph)
+        asked = SimpleNamespace(uploads=SimpleNamespace(suffixes=()))
+        project: Any = SimpleNamespace(graph=memory.graph, spec=asked)
         grace, ahead = (GRACE, timedelta(0)) if self.stormy else (timedelta(0), AHEAD)
         law = walk.law_of(project, grace, self._busy())
         law = replace(law, now=datetime.fromtimestamp(memory.now_s, UTC) + ahead)
