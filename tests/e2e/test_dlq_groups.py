@@ -95,7 +95,7 @@ def test_kinds_of_failure_are_mended_one_by_one(broken: Pipeline) -> None:
     assert "no dead letter belongs" in broken.run("dlq", "list", "--group", "zzz", code=1).err
 
     (broken.folder / "mode").write_text("tall")  # one of the two faults is mended
-    run = broken.run("dlq", "redrive", "--canary", "--timeout", "60s", code=1)
+    run = broken.run("dlq", "redrive", "--canary", "--yes", "--timeout", "60s", code=1)
     assert f"canary {wide} worked" in run.err
     assert f"canary {found['RuntimeError']['id']} failed" in run.err
     broken.wait_for("the wide ones", lambda: done(broken) == {"wide"}, 60)
@@ -117,7 +117,7 @@ def test_kinds_of_failure_are_mended_one_by_one(broken: Pipeline) -> None:
     assert broken.run("dlq", "rescue", "--list", "--json").json == []
 
     (broken.folder / "mode").write_text("")
-    broken.run("dlq", "redrive", "--canary", "--timeout", "60s")
+    broken.run("dlq", "redrive", "--canary", "--yes", "--timeout", "60s")
     broken.wait_for("all", lambda: done(broken) == {"wide", "tall"}, 60)
     assert letters(broken) == []
 
@@ -129,7 +129,7 @@ def test_kinds_of_failure_are_mended_one_by_one(broken: Pipeline) -> None:
     assert "left:" in told
     assert "unchanged" in told
     assert [letter["id"] for letter in letters(broken)] == [rejected["id"]]
-    broken.run("dlq", "redrive", "--force")
+    broken.run("dlq", "redrive", "--force", "--yes")
     broken.wait_for("another refusal", lambda: _others(broken, rejected["id"]), 60)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,8 @@ from imgpipe.cli.dlq.choosing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from imgpipe.operate.dlq.letters import Home
     from imgpipe.operate.dlq.rescue import Rescued
     from imgpipe.operate.project import Project
@@ -53,7 +56,8 @@ def rescue(
 ) -> None:
     """Archive dead letters before their queue drops them, and put them back.
 
-    They go to `ops/rescued/` in the variants bucket, where they stay until they are put back.
+    They go to `ops/rescued/` in the variants bucket, where they stay until they are put back. A letter leaves its
+    queue only after it was archived, and the archive only after it is back in its queue: nothing can be lost.
     """
     asked = Asked(step=step, error=error, key=key, queue=queue, group=group)
     project, choice = open_pipeline(file, env, ids=() if back else tuple(ids or ()), **asked)
@@ -77,11 +81,21 @@ def rescue(
     for outcome in outcomes:
         if outcome.status != "moved":
             render.err().print(view.problem_line(outcome), soft_wrap=True)
-    render.err().print(f"{words.plural(len(kept), 'dead letter')} archived")
+    render.err().print(
+        f"{words.plural(len(kept), 'dead letter')} archived{_from(it.letter.queue for it in kept)}",
+        soft_wrap=True,
+    )
     if kept:
         render.err().print("[cyan]next:[/] imgpipe dlq rescue --list, imgpipe dlq rescue --back")
     if len(kept) != len(outcomes):
         raise typer.Exit(errors.FAILED)
+
+
+def _from(queues: Iterable[str]) -> str:
+    """Return how many are of which queue: `: 3 of enhance-dlq, 1 of rejected`."""
+    tally = Counter(queues)
+    said = ", ".join(f"{count:,} of {render.safe(name)}" for name, count in sorted(tally.items()))
+    return f": {said}" if said else ""
 
 
 def _archived(project: Project, ids: tuple[str, ...], *, back: bool, json: bool) -> None:
@@ -106,7 +120,8 @@ def _archived(project: Project, ids: tuple[str, ...], *, back: bool, json: bool)
     elif not back and found:
         words.put(view.rescued(found, project.graph.prefix))
     done = "put back" if back else "in the archive"
-    render.err().print(f"{words.plural(len(found), 'dead letter')} {done}")
+    queues_of = _from(each.queue for each in found)
+    render.err().print(f"{words.plural(len(found), 'dead letter')} {done}{queues_of}")
 
 
 def _put_back(project: Project, letter: Rescued, homes: list[Home]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgpipe import errors
-from imgpipe.cli import options, render
+from imgpipe.cli import asking, options, render
 from imgpipe.cli.dlq.choosing import (
     Asked,
     Error,
@@ -60,15 +60,15 @@ def redrive(
     server_side: Annotated[
         bool, typer.Option("--server-side", help="Let SQS move whole queues by itself.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,  # noqa: ARG001 - for scripts that always say it
+    yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
     json: options.Json = False,
 ) -> None:
     """Send dead letters back to the branch that failed: all, or by id, group, step, error, key, queue or age.
 
-    Interrupted, run it again: a letter may be sent twice, which does no harm, and none is
-    lost. Exits 1 if some could not be moved.
+    Shows what would go where, by group, and asks first. Interrupted, run it again: a letter may be sent twice, which
+    does no harm, and none is lost. Exits 1 if some could not be moved.
     """
     from imgpipe.cli.views import dlq as view
     from imgpipe.operate.dlq import by_group
@@ -78,13 +78,15 @@ def redrive(
         file, env, ids=tuple(ids or ()), older=older, newer=newer, **asked
     )
     if server_side:
-        _server_side(project, choice)
+        _server_side(project, choice, yes=yes)
         return
     letters, homes = find(project, choice)
     routes = by_group.routes(project, letters, force=force)
     if dry_run:
         _show_plan(routes, project.graph.prefix, json=json)
         return
+    if not yes:
+        _approve(routes, canary=canary)
     untried: list[Outcome] = []
     if canary:
         routes, untried = _after_canaries(project, homes, routes, timeout)
@@ -94,6 +96,23 @@ def redrive(
     _report(outcomes)
     if _unmoved(outcomes, named=bool(ids)):
         raise typer.Exit(errors.FAILED)
+
+
+def _approve(routes: list[tuple[Letter, Route]], *, canary: bool) -> None:
+    """Show what would go where, and ask; what can't go anywhere needs no asking."""
+    from imgpipe.cli.views import dlq as view
+    from imgpipe.cli.views import words
+    from imgpipe.cli.views.fitting import fitted
+    from imgpipe.operate.dlq.route import NoWay
+
+    going = sum(not isinstance(way, NoWay) for _, way in routes)
+    if not going:
+        return
+    console = render.err()
+    for part in view.plan_by_group(routes, console.width):
+        console.print(fitted(part, console.width))
+    first = ", one of each group first" if canary else ""
+    asking.confirm("the redrive", f"Send {words.plural(going, 'dead letter')} again{first}?")
 
 
 def _after_canaries(
@@ -136,9 +155,8 @@ def _show_plan(routes: list[tuple[Letter, Route]], prefix: str, *, json: bool) -
 def _report(outcomes: list[Outcome]) -> None:
     from imgpipe.cli.views import dlq as view
 
-    for outcome in outcomes:
-        if outcome.status != "moved":
-            render.err().print(view.problem_line(outcome), soft_wrap=True)
+    for line in view.problems(it for it in outcomes if it.status != "moved"):
+        render.err().print(line, soft_wrap=True)
     if not outcomes:
         render.err().print("no dead letters to redrive")
         return
@@ -154,7 +172,7 @@ def _unmoved(outcomes: list[Outcome], *, named: bool) -> bool:
     return bool(stuck)
 
 
-def _server_side(project: Project, choice: Choice) -> None:
+def _server_side(project: Project, choice: Choice, *, yes: bool) -> None:
     """Move whole queues by SQS's own task, one after the other, with progress."""
     import time
 
@@ -166,7 +184,11 @@ def _server_side(project: Project, choice: Choice) -> None:
             "SQS moves whole queues; it can't choose letters",
             hint="leave out --server-side",
         )
-    for home in server_side.movable(project, choice):
+    homes = server_side.movable(project, choice)
+    if homes and not yes:
+        names = ", ".join(home.name for home in homes)
+        asking.confirm("the redrive", f"Let SQS move all of {names}?")
+    for home in homes:
         _follow_move(lambda home=home: server_side.move(project, home, time.sleep))  # type: ignore[misc]
     render.err().print("[cyan]next:[/] imgpipe status")
 

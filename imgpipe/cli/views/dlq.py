@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.cli import render
 from imgpipe.cli.views import words
 from imgpipe.operate import images
+from imgpipe.operate.dlq.groups import fingerprint, grouped
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
 from imgpipe.operate.times import from_iso
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 WIDE = 120
 """Columns from which a table has all that it can tell; in a pipe it always has."""
 UNKNOWN = "unknown: see the log"
+NOT_OURS = "somebody else holds it, moved it or deleted it meanwhile"
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
 
@@ -230,9 +232,22 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 def problem_line(outcome: Outcome) -> str:
     """Return why one letter was not moved."""
     letter = outcome.letter
-    why = outcome.why or "somebody else holds it, moved it or deleted it meanwhile"
+    why = outcome.why or NOT_OURS
     about = render.safe(letter.key or letter.step)
     return f"[yellow]{outcome.status}:[/] {letter.id[:ID_SHOWN]} {about}: {render.safe(why)}"
+
+
+def problems(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Yield why letters were not moved: a line for all of a group that have the same reason."""
+    alike: dict[tuple[str, str, str], list[Outcome]] = {}
+    for it in outcomes:
+        alike.setdefault((it.status, it.why, fingerprint(it.letter)), []).append(it)
+    for (status, why, group), some in alike.items():
+        if len(some) == 1:
+            yield problem_line(some[0])
+            continue
+        about = f"{words.plural(len(some), 'letter')} of group {group}"
+        yield f"[yellow]{status}:[/] {about}: {render.safe(why or NOT_OURS)}"
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
@@ -251,6 +266,37 @@ def summary(outcomes: Iterable[Outcome]) -> str:
 def plan(routes: Sequence[tuple[Letter, Route]], prefix: str = "") -> Iterator[RenderableType]:
     """Yield where each letter would go; once, why some would only fail again."""
     yield _plan_table(routes, prefix)
+    if any(_pointless(route) for _, route in routes):
+        yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
+
+
+def plan_by_group(
+    routes: Sequence[tuple[Letter, Route]], width: int = 0
+) -> Iterator[RenderableType]:
+    """Yield how many letters of each kind would go where; once, why some would only fail again."""
+    ways = {letter.id: route for letter, route in routes}
+    made = words.table(
+        "group",
+        "letters",
+        "step",
+        "why it failed",
+        "would go to",
+        right=("letters",),
+        folds=("step", "why it failed", "would go to"),
+    )
+    for group in grouped(letter for letter, _ in routes):
+        first = group.letters[0]
+        tally = Counter(_way(ways[letter.id]) for letter in group.letters)
+        made.add_row(
+            group.id,
+            f"{len(group.letters):,}",
+            render.safe(group.step),
+            render.safe(why(first, named=width >= WIDE)),
+            ", ".join(
+                to if len(tally) == 1 else f"{to} ({count:,})" for to, count in tally.most_common()
+            ),
+        )
+    yield made
     if any(_pointless(route) for _, route in routes):
         yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
 

@@ -328,7 +328,7 @@ class Studio:
         assert self.run("up", "--yes")[0] == 0, "up fails in the calm"
         for _ in range(ROUNDS):
             self.wait_until_quiet()
-            _, said = self.run("dlq", "redrive", "--json")
+            _, said = self.run("dlq", "redrive", "--yes", "--json")
             moved = sum(each["status"] == "moved" for each in json.loads(said or "[]"))
             self.wait_until_quiet()
             _, said = self.run("audit", "--heal", "--yes", "--grace", "0s", "--json")
