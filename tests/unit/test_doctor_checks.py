@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from imgpipe.deploy.plan import Action, Verb
 from imgpipe.deploy.resources import Key, Place, Remark, Role, Subscription
 from imgpipe.deploy.resources import Mapping as QueueMapping
 from imgpipe.operate.doctor import logs, policy
+from imgpipe.operate.doctor.asking import Asking
 from imgpipe.operate.doctor.findings import Finding, Severity
 from imgpipe.operate.doctor.pages import PAGES
 from imgpipe.operate.doctor.registry import CHECKS
@@ -34,6 +35,7 @@ PLACE = Place("123456789012", "eu-west-1")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EMPTY = Scene(place=PLACE, now=NOW)
 QUEUE, DLQ = PLACE.queue_arn("q"), PLACE.queue_arn("q-dlq")
+ARN = "arn:aws:s3:::uploads/a.jpg"
 TOPIC, FUNCTION = PLACE.topic_arn("t"), PLACE.function_arn("f")
 
 
@@ -358,6 +360,36 @@ def test_a_policy_lets_in_whom_iam_would(statements: list[Any], let_in: bool) ->
         account="1",
     )
     assert answer is let_in
+
+
+class OneLog:
+    """Answers as CloudWatch Logs does, of a group with one refusal an hour ago."""
+
+    def describe_log_groups(self, **_: Any) -> dict[str, Any]:
+        return {"logGroups": [{"logGroupName": "g"}]}
+
+    def filter_log_events(self, startTime: int, filterPattern: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        at = (NOW - timedelta(hours=1)).timestamp() * 1000
+        line = f"AccessDenied: x is not authorized to perform: s3:GetObject on resource: {ARN}"
+        seen = "not authorized" in filterPattern and at >= startTime
+        return {"events": [{"message": line}] if seen else []}
+
+
+def test_a_denial_is_told_until_the_role_may_also_after_a_deploy() -> None:
+    class Cloud:
+        def client(self, _: str) -> Any:
+            return OneLog()
+
+    changed, since = NOW - timedelta(minutes=5), NOW - timedelta(days=1)
+    log = logs.read(Asking(Cloud()), "g", since, changed)  # type: ignore[arg-type]
+    assert log.refused == (("s3:GetObject", ARN),)
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    deny = {**allow, "Effect": "Deny"}
+    for statements, told in (([allow, deny], 1), ([], 1), ([allow], 0)):
+        policies = {"p": {"Statement": statements}}
+        function = Function(arn=FUNCTION, role_policies=policies, log=log)
+        assert len(found("denied", replace(EMPTY, functions={FUNCTION: function}))) == told
+    assert logs.read(Asking(Cloud()), "g", changed, changed).refused == ()  # type: ignore[arg-type]
 
 
 def test_a_role_may_what_is_allowed_and_not_denied() -> None:

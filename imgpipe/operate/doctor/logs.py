@@ -1,6 +1,7 @@
 """What a function's log says of its own end: its time ran out, its memory, the table pushed back, something raised.
 
-Only what was said since the function was last changed counts: a mended fault is silent at once.
+Only what was said since the function was last changed counts: a mended fault is silent at once. But for what it was
+refused: that depends on its role, which is asked now, so every refusal of the time looked at counts.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ FAULTS = " ".join(
         "not authorized to perform",
     )
 )
+REFUSALS = '"not authorized to perform"'
 REPORTS = '"REPORT RequestId"'
 MAX_PAGES, PAGE, EXAMPLES = 3, 1000, 3
 _REPORT = re.compile(
@@ -63,7 +65,8 @@ def changed_at(configuration: Mapping[str, Any]) -> datetime:
     return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
-def read(asking: Asking, group: str, since: datetime) -> Log:
+def read(asking: Asking, group: str, since: datetime, changed: datetime) -> Log:
+    """Return what a log says since `since`, or since the function was `changed`, if that was later."""
     client = asking.client("logs")
     found = asking.ask(
         f"log group {group}",
@@ -72,20 +75,24 @@ def read(asking: Asking, group: str, since: datetime) -> Log:
     there = next((one for one in found or () if one["logGroupName"] == group), None)
     if there is None:
         return Log(group=group, missing=True)
-    start = to_ms(since)
+    start = to_ms(max(since, changed))
     faults = list(_search(asking, group, FAULTS, start))
     reports = list(_search(asking, group, REPORTS, start))
+    before = _search(asking, group, REFUSALS, to_ms(since)) if changed > since else ()
     return told(
         faults,
         reports,
+        refusals=before,
         group=group,
         retention_days=there.get("retentionInDays"),
         bytes=there.get("storedBytes", 0),
     )
 
 
-def told(faults: Sequence[str], reports: Iterable[str], **known: Any) -> Log:
-    """Sort lines into what they mean. Pure."""
+def told(
+    faults: Sequence[str], reports: Iterable[str], refusals: Iterable[str] = (), **known: Any
+) -> Log:
+    """Sort lines into what they mean; `refusals` are looked through for refusals alone. Pure."""
     measured = [found.groups() for found in map(_REPORT.search, reports) if found]
     return Log(
         **known,
@@ -94,7 +101,7 @@ def told(faults: Sequence[str], reports: Iterable[str], **known: Any) -> Log:
         throttled=_like(_THROTTLED, faults),
         raised=_like(_RAISED, faults),
         unfit=_like(_UNFIT, faults),
-        refused=tuple(dict.fromkeys(_refusals(faults))),
+        refused=tuple(dict.fromkeys(_refusals((*refusals, *faults)))),
         undecoded=tuple(_encoded_keys(line for line in faults if _NO_KEY.search(line))),
         calls=len(measured),
         max_used_mb=max((int(used) for _, _, used in measured), default=0),

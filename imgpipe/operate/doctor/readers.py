@@ -176,7 +176,7 @@ def function(asking: Asking, arn: str, since: datetime) -> Function:
         partial(_recursion, asking, name),
         partial(_mappings, asking, what, FunctionName=name),
         partial(role_policies, asking, last(there["Role"])),
-        partial(logs.read, asking, group, max(since, logs.changed_at(there))),
+        partial(logs.read, asking, group, since, logs.changed_at(there)),
     )
     return Function(
         arn=arn,

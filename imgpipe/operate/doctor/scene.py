@@ -131,7 +131,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What a function's log says of the last day, since the function was last changed.
+    """What a function's log says of the last day, since the function was last changed; `refused` of the whole day.
 
     `retention_days` is None for a group that keeps everything for ever. Lists hold a few examples, newest last.
     """
