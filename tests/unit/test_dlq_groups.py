@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe.errors import MissingError
-from imgpipe.operate.dlq import canary, rescue
+from imgpipe.operate.dlq import advice, canary, rescue
 from imgpipe.operate.dlq.choose import Choice, chosen
 from imgpipe.operate.dlq.groups import fingerprint, grouped, place
 from imgpipe.operate.dlq.letters import Letter
+from imgpipe.operate.why.facts import Facts, Version
+from imgpipe.operate.why.verdict import tell
+from tests.studio import studio_graph
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -49,6 +52,33 @@ def test_failures_at_the_same_place_are_one_group() -> None:
     assert [len(group.letters) for group in found] == [5, 1, 1, 1]
     assert found[0].letters[0].id == same[-1].id  # the oldest first
     assert len({group.id for group in found}) == 4
+
+
+DENIED = {
+    "error": "ClientError",
+    "reason": "An error occurred (AccessDenied) when calling GetObject",
+}
+REJECTED = {"kind": "rejected", "error": "rejected", "reason": "truncated_image"}
+
+
+def test_what_is_advised_is_what_helps() -> None:
+    assert advice.words([]) == []
+    [line] = advice.words([letter(1)], "abc123")
+    assert line == "imgpipe dlq redrive --group abc123 --canary"
+    [line] = advice.words([letter(1, **DENIED)])
+    assert line.startswith("imgpipe doctor")
+    [line] = advice.words([letter(1, **REJECTED)], "abc123")
+    assert line.startswith("imgpipe dlq show 00000001")
+    assert "--group abc123 --force" in line
+    assert len(advice.words([letter(1), letter(2, **DENIED), letter(3, **REJECTED)])) == 3
+
+
+def test_why_leads_from_a_denial_to_the_doctor_first() -> None:
+    dead = letter(1, branch="enhance", steps=("enhance",), **DENIED)
+    at = Version(id="v1", at=NOW - timedelta(hours=2), latest=True)
+    facts = Facts(key=str(dead.key), now=NOW, versions=(at,), subject=at, letters=(dead,))
+    story = tell(studio_graph(), facts)
+    assert [command[1] for command in story.next] == ["doctor", "dlq"]
 
 
 def test_a_groups_id_does_not_depend_on_who_named_its_steps_first() -> None:

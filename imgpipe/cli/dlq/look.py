@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from imgpipe.cli.dlq.choosing import (
     find,
     open_pipeline,
 )
+
+if TYPE_CHECKING:
+    from imgpipe.operate.dlq.letters import Letter
 
 
 def list_letters(
@@ -48,9 +51,8 @@ def list_letters(
         return
     words.put(view.table(letters, words.width(), project.graph.prefix))
     render.err().print(f"{words.plural(len(letters), 'dead letter')}")
-    render.err().print(
-        "[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq groups, imgpipe dlq redrive"
-    )
+    render.err().print("[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq groups")
+    _advise(letters)
 
 
 def groups(
@@ -73,9 +75,14 @@ def groups(
         render.err().print("no dead letters")
         return
     words.put(view.groups(found))
-    render.err().print(
-        "[cyan]next:[/] imgpipe dlq redrive --canary, or --group GROUP with list, redrive, purge, rescue"
-    )
+    _advise([letter for each in found for letter in each.letters])
+
+
+def _advise(letters: list[Letter]) -> None:
+    from imgpipe.operate.dlq import advice
+
+    for line in advice.words(letters):
+        render.err().print(f"[cyan]next:[/] {line}")
 
 
 def show(

@@ -21,6 +21,7 @@ from imgpipe.cli.screen.table import Table
 from imgpipe.cli.views import why, words
 from imgpipe.cli.views.watch import plot
 from imgpipe.operate import images
+from imgpipe.operate.dlq import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -136,7 +137,7 @@ class LettersScreen(Drill):
             [*fixed, ("why", max(room, 8))] if found else [],
             [(group.id, lines.group_cells(group, max(room, 8))) for group in found],
         )
-        hint = "imgpipe dlq redrive --canary, or --group GROUP" if found else ""
+        hint = "\n      ".join(advice.words([it for each in found for it in each.letters]))
         self.query_one(".hint", Static).update(
             Text.from_markup(f"\n[cyan]next:[/] {hint}" if hint else "")
         )
@@ -170,7 +171,7 @@ class GroupScreen(Drill):
         self._say(f"[bold]{group.id}[/]  {count} of {render.safe(group.step)}")
         told = [
             render.safe(lines.why(first)),
-            f"[cyan]next:[/] imgpipe dlq redrive --group {group.id} --canary",
+            *(f"[cyan]next:[/] {line}" for line in advice.words(group.letters, group.id)),
             "",
         ]
         self.query_one(".hint", Static).update(Text.from_markup("\n".join(told)))

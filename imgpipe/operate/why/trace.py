@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from imgpipe.deploy.names import RESULTS, WRITER
 from imgpipe.deploy.resources import EventRule, Key, Notification
 from imgpipe.operate import images
+from imgpipe.operate.dlq import advice
 from imgpipe.operate.times import from_iso, iso
 from imgpipe.operate.why import said
 from imgpipe.operate.why.hop import Command, Hop, State
@@ -232,6 +233,8 @@ class _Trace(Way):
             why, mended = f"{why}; mend its file, then", (("imgpipe", "up"),)
         redrive: Command = ("imgpipe", "dlq", "redrive", "--key", self.short)
         show: Command = ("imgpipe", "dlq", "show", letter.id[:8])
+        if advice.is_denied(letter):
+            mended = (("imgpipe", "doctor"),)
         return Hop(
             stage="dead letter",
             name=name,
