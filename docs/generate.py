@@ -100,6 +100,9 @@ SECTIONS = {
     "Step": "steps.NAME",
     "Gps": "steps.NAME.gps",
     "Variant": "steps.NAME.variants.NAME",
+    "Only": "steps.NAME.only",
+    "Lane": "steps.NAME.lane",
+    "StepLambda": "steps.NAME.lambda alone",
     "Notify": "notify",
     "Notice": "notify.KIND",
     "LambdaDefaults": "lambda, and steps.NAME.lambda",
@@ -124,8 +127,19 @@ def settings() -> str:
 
     document = pipeline_schema.document()
     parts = [INTRODUCTION, _filters(), _section("at the top", document)]
-    parts += [_section(title, document["$defs"][name]) for name, title in SECTIONS.items()]
+    parts += [_section(title, _own(document["$defs"], name)) for name, title in SECTIONS.items()]
     return "\n".join(parts)
+
+
+def _own(described: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what a section says; of a step's `lambda` only what all functions together can't have."""
+    section: dict[str, Any] = described[name]
+    if name != "StepLambda":
+        return section
+    shared = described["LambdaDefaults"]["properties"]
+    text = "And what only a step has, beside its own choice of the settings for all functions below."
+    own = {key: it for key, it in section["properties"].items() if key not in shared}
+    return {"description": text, "properties": own}
 
 
 def _filters() -> str:

@@ -8,6 +8,7 @@ def install_all() -> None:
     journal()
     from imgpipe.local.corrections import (
         async_invoke,
+        cloudformation,
         cloudwatch,
         cloudwatch_logs,
         dynamodb,
@@ -42,4 +43,5 @@ def install_all() -> None:
     cloudwatch.install()
     cloudwatch_logs.install()
     tagging.install()
+    cloudformation.install()
     web_endpoints.install()

@@ -1,7 +1,8 @@
 """What Lambda's API answers where stock ministack does something else.
 
 - `UpdateFunctionCode(DryRun=True)` overwrites the code. AWS checks the zip and the revision, and
-  changes nothing."""
+  changes nothing.
+- What is set for asynchronous calls of `$LATEST` isn't found by who names no qualifier. On AWS the two are one."""
 
 from __future__ import annotations
 
@@ -66,9 +67,21 @@ def _refusing_large(invoke: Invoke) -> Invoke:
     return sized
 
 
+def _latest_is_unqualified(stock: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Wrap a function of the settings for asynchronous calls: a name, a qualifier, and what else it takes."""
+
+    def asked(name: str, qualifier: str | None = None, *rest: Any) -> Answer:
+        return stock(name, None if qualifier == "$LATEST" else qualifier, *rest)
+
+    return asked
+
+
 _stock_update_code = lambda_svc._update_code
 
 
 def install() -> None:
     lambda_svc._invoke = _refusing_large(lambda_svc._invoke)
     lambda_svc._update_code = _update_code
+    for name in ("_get", "_put", "_delete"):
+        whole = f"{name}_event_invoke_config"
+        setattr(lambda_svc, whole, _latest_is_unqualified(getattr(lambda_svc, whole)))
