@@ -137,7 +137,9 @@ def _own(described: dict[str, Any], name: str) -> dict[str, Any]:
     if name != "StepLambda":
         return section
     shared = described["LambdaDefaults"]["properties"]
-    text = "And what only a step has, beside its own choice of the settings for all functions below."
+    text = (
+        "And what only a step has, beside its own choice of the settings for all functions below."
+    )
     own = {key: it for key, it in section["properties"].items() if key not in shared}
     return {"description": text, "properties": own}
 

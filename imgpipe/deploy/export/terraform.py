@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 Arguments = dict[str, Any]
 
 ACCOUNT, REGION = "${var.account}", "${var.region}"
-PROVIDER = "~> 6.29"
-"""With `invoked_via_function_url`, which a URL for everybody needs."""
+PROVIDER = "~> 6.25"
+"""From the version on whose arguments were read."""
+LATER, LATER_PROVIDER = "invoked_via_function_url", "~> 6.29"
+"""What a URL for everybody needs, and the version that brought it: not read anywhere, as no package holds it."""
 
 _VARIABLE = re.compile(r"(\$\{var\.(?:account|region|code_bucket|code_version)\})")
 
@@ -58,14 +60,17 @@ class Existing:
 def document(graph: Graph, code_version: str, existing: Existing | None = None) -> dict[str, Any]:
     """Return the configuration. Without `existing` the graph was built for ACCOUNT and REGION."""
     maker = _Maker(graph, existing or Existing())
+    resources = maker.resources()
+    granted = resources.get("aws_lambda_permission", {}).values()
+    version = LATER_PROVIDER if any(LATER in one for one in granted) else PROVIDER
     made: dict[str, Any] = {
         "terraform": {
             "required_version": ">= 1.5",
-            "required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER}},
+            "required_providers": {"aws": {"source": "hashicorp/aws", "version": version}},
         },
         "provider": {"aws": {"region": graph.place.region}},
         "variable": _variables(graph, code_version),
-        "resource": maker.resources(),
+        "resource": resources,
         "output": {
             **{name: {"value": _escaped(value)} for name, value in graph.outputs().items()},
             **maker.addresses(),
@@ -382,7 +387,7 @@ _GRANTS: Mapping[str, str] = {
     "SourceArn": "source_arn",
     "SourceAccount": "source_account",
     "FunctionUrlAuthType": "function_url_auth_type",
-    "InvokedViaFunctionUrl": "invoked_via_function_url",
+    "InvokedViaFunctionUrl": LATER,
 }
 _CORS: Mapping[str, str] = {
     "AllowOrigins": "allow_origins",

@@ -25,4 +25,4 @@ def test_every_example_can_be_put_up(text: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(PIPELINES) == 7
+    assert len(PIPELINES) == 8

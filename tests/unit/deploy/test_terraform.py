@@ -21,7 +21,8 @@ from imgpipe.deploy.graph import Graph
 from tests.providers.samples import EVERYTHING, SAMPLES
 from tests.unit.deploy.declared import SMALLEST, build, declare, studio
 
-KNOWN = json.loads((Path(__file__).parent / "terraform_arguments.json").read_text())["resources"]
+SCHEMA = json.loads((Path(__file__).parent / "terraform_arguments.json").read_text())
+KNOWN = SCHEMA["resources"]
 META = {"depends_on", "lifecycle"}
 
 
@@ -74,6 +75,19 @@ def test_direct_uploads_are_known_and_their_address_is_put_out() -> None:
     [name] = document["resource"]["aws_lambda_function_url"]
     address = f"${{aws_lambda_function_url.{name}.function_url}}"
     assert document["output"]["direct_upload_url"] == {"value": address}
+
+
+@pytest.mark.parametrize(("auth", "unread"), [("iam", False), ("none", True)])
+def test_the_provider_asked_for_is_the_one_that_was_read_unless_it_lacks_something(
+    auth: str, unread: bool
+) -> None:
+    declared = declare(f"{SMALLEST}uploads: {{direct: {{auth: {auth}}}}}\n")
+    document = terraform.document(build(declared), "v1")
+    [version] = [one["version"] for one in document["terraform"]["required_providers"].values()]
+    read = SCHEMA["provider"].removeprefix("hashicorp/aws ").rpartition(".")[0]
+    assert bool(of(document)) is unread
+    assert version == (terraform.LATER_PROVIDER if unread else f"~> {read}")
+    assert all(f"unknown {terraform.LATER}" in fault for fault in of(document))
 
 
 def test_every_kind_of_resource_is_checked_and_a_mistake_would_be_found() -> None:
