@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from imgpipe.deploy import steps
+from imgpipe.deploy import lambda_lock, steps
 from imgpipe.deploy.model import Variant
 from imgpipe.runtime import image
 from imgpipe.runtime.image.filters import FILTERS
@@ -19,6 +19,7 @@ from tests.unit.deploy.declared import declare
 TEXT = (ROOT / "docs" / "image-core.md").read_text()
 BLOCKS = re.findall(r"(?:^(?: {4}.*)?\n)+", TEXT, re.MULTILINE)
 EXAMPLES = [dedent(block).strip() for block in BLOCKS if block.strip().startswith("steps:")]
+[VIPS] = re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL)
 [OWN] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -53,3 +54,10 @@ def test_every_setting_filter_and_format_is_there() -> None:
         assert f"`{name}`" in TEXT
     for name in READ.split(", "):
         assert name in TEXT
+
+
+def test_what_large_pngs_take_can_be_had_for_both_of_lambdas_processors(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(VIPS)
+    pins = lambda_lock.pins(tmp_path)
+    assert [pin.name for pin in pins] == ["cffi", "pyvips-binary"]
+    assert lambda_lock.for_machine(pins, "aarch64") == pins

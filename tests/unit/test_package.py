@@ -7,11 +7,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from imgpipe.deploy import bytecode, lambda_lock, package, wheels
 from imgpipe.errors import ImgpipeError, UsageError
+from imgpipe.operate import provision
 from tests.photos import ROOT
 
 SOURCES = ("images", "notifier", "tidy", "writer")
@@ -104,6 +107,20 @@ def test_a_zip_that_could_not_be_compiled_says_so_and_is_made_anew_when_it_can_b
     assert other.path == one.path
     assert other.compiled
     assert package.slow_starts("arm64", [other]) == ""
+
+
+@pytest.mark.parametrize(("environment", "told"), [("prod", True), ("local", False)])
+def test_up_has_a_remark_on_zips_that_could_not_be_compiled(
+    project: Path, monkeypatch: pytest.MonkeyPatch, environment: str, told: bool
+) -> None:
+    unbuilt(monkeypatch, "3.99")
+    function: Any = SimpleNamespace(source="writer", architecture="arm64")
+    graph = SimpleNamespace(environment=environment, of=lambda _: [function])
+    of_a_project: Any = SimpleNamespace(graph=graph, folder=project)
+    with provision.Builds(of_a_project, []) as builds:
+        assert builds.remark() == ""
+        builds.archive_of(function)
+        assert ("there is no python3.99 here" in builds.remark()) == told
 
 
 def test_a_zip_for_this_machine_need_not_be_compiled(project: Path, tmp_path: Path) -> None:
