@@ -300,5 +300,5 @@ def test_a_check_that_does_not_exist_is_an_error_that_names_one_that_does(shop: 
 def test_findings_are_json(shop: Shop) -> None:
     dead_letters(shop)
     [found] = json.loads(json.dumps(run.bucket(shop, BUCKET).as_json()))  # type: ignore[arg-type]
-    assert set(found) == {"id", "severity", "what", "why", "command"}
+    assert set(found) == {"id", "severity", "what", "why", "command", "advice"}
     assert (found["id"], found["severity"]) == ("dead-letters", "broken")

@@ -14,7 +14,7 @@ from imgpipe.deploy.resources import Key, Place, Remark, Role, Subscription
 from imgpipe.deploy.resources import Mapping as QueueMapping
 from imgpipe.operate.doctor import logs, policy
 from imgpipe.operate.doctor.asking import Asking
-from imgpipe.operate.doctor.findings import Finding, Severity
+from imgpipe.operate.doctor.findings import Finding, Severity, parted
 from imgpipe.operate.doctor.pages import PAGES
 from imgpipe.operate.doctor.registry import CHECKS
 from imgpipe.operate.doctor.run import report
@@ -360,6 +360,22 @@ def test_a_policy_lets_in_whom_iam_would(statements: list[Any], let_in: bool) ->
         account="1",
     )
     assert answer is let_in
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "advice"),
+    [
+        ("imgpipe up", "imgpipe up", ""),
+        ("imgpipe plan, then imgpipe up", "imgpipe plan", "then imgpipe up"),
+        ("imgpipe up, with `timeout: 9s` for a", "", "imgpipe up, with `timeout: 9s` for a"),
+        ("mend the code: convert it", "", "mend the code: convert it"),
+        ("aws s3api x --y '{\"a\": 1, \"b\": 2}'; imgpipe up", "aws s3api x --y '{\"a\": 1, \"b\": 2}'", "imgpipe up"),
+        ("aws sns x --to ADDRESS", "", "aws sns x --to ADDRESS"),
+        ("aws sqs x --attributes file://a.json", "", "aws sqs x --attributes file://a.json"),
+    ],
+)  # fmt: skip
+def test_what_can_be_run_is_told_apart_from_advice(words: str, command: str, advice: str) -> None:
+    assert parted(words) == (command, advice)
 
 
 class OneLog:

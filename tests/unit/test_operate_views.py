@@ -396,3 +396,17 @@ def test_an_alarm_about_letters_that_are_gone_clears_by_itself() -> None:
     [fault] = judge(replace(found, queues=empty, steps=())).faults
     assert "it clears by itself" in fault.what
     assert not any("clears" in fault.what for fault in judge(found).faults)
+
+
+def test_a_table_in_a_pipe_has_no_spaces_behind_its_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = words.table("key", "why", folds=("why",))
+    made.add_row("a.jpg", "a long reason " * 30)
+    made.add_row("b.jpg", "short")
+    words.put(made, "", "[bold]b.jpg[/]  done")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line.split()[0] for line in lines if line.endswith(("reason", "short", "done"))] == [
+        "a.jpg", "b.jpg", "b.jpg",
+    ]  # fmt: skip

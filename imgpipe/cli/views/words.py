@@ -12,7 +12,7 @@ from imgpipe.cli.views.fitting import fitted
 from imgpipe.runtime.errors import WORDS
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 PIPE_WIDTH = 10_000
@@ -85,16 +85,25 @@ def short_time(when: datetime) -> str:
 
 
 def put(*parts: RenderableType) -> None:
-    """Print on stdout; in a pipe, nothing is wrapped."""
+    """Print on stdout; in a pipe, nothing is wrapped, and no line is longer than what is in it."""
     console = render.out()
-    before = console.width
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    if console.is_terminal:
+        _print(console, parts)
+        return
+    before, console.width = console.width, PIPE_WIDTH
     try:
-        for part in parts:
-            console.print(fitted(part, console.width), soft_wrap=isinstance(part, str))
+        with console.capture() as laid_out:
+            _print(console, parts)
     finally:
         console.width = before
+    sys.stdout.writelines(
+        f"{each.rstrip(' ')}\n" for each in laid_out.get().removesuffix("\n").split("\n")
+    )
+
+
+def _print(console: Console, parts: tuple[RenderableType, ...]) -> None:
+    for part in parts:
+        console.print(fitted(part, console.width), soft_wrap=isinstance(part, str))
 
 
 def line(markup: str) -> None:

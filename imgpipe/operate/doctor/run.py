@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class Report:
     unread: tuple[str, ...]
 
     def as_json(self) -> list[dict[str, Any]]:
-        return [asdict(finding) for finding in self.findings]
+        return [finding.as_json() for finding in self.findings]
 
 
 def project(opened: Project, only: Collection[str] = (), since: timedelta = DAY) -> Report:
