@@ -41,6 +41,8 @@ Again = Annotated[
     bool, typer.Option("--again", help="Also what a run of the last 14 days has sent already.")
 ]
 
+Runs = Annotated[bool, typer.Option("--runs", help="List the runs so far, of both commands.")]
+
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(backfill)
@@ -60,7 +62,7 @@ def backfill(
     grace: Annotated[
         str, typer.Option(help="How long an upload may be on its way before it counts as missed.")
     ] = "15m",
-    runs: Annotated[bool, typer.Option("--runs", help="List the runs so far.")] = False,
+    runs: Runs = False,
     yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
@@ -109,6 +111,7 @@ def reprocess(
     rate: Rate = None,
     resume: Resume = None,
     again: Again = False,
+    runs: Runs = False,
     yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
@@ -121,6 +124,9 @@ def reprocess(
     from imgpipe.operate.backfill.choose import Asked
     from imgpipe.operate.backfill.work import Task
 
+    if runs:
+        _runs(_open(file, env), json=json)
+        return
     if not (below or step or stale or resume):
         raise errors.UsageError(
             "imgpipe reprocess",

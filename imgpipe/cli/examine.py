@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from imgpipe.operate.audit.law import Finding
     from imgpipe.operate.audit.walk import Tally
+    from imgpipe.operate.erase.survey import Holdings
     from imgpipe.operate.project import Project
     from imgpipe.operate.selftest.run import Check, SelfTest
 
@@ -150,6 +151,16 @@ def _after(tally: Tally, healed: int, *, planned: bool) -> None:
         render.err().print(f"[cyan]next:[/] imgpipe audit --heal{more}")
 
 
+def _nothing(found: Holdings) -> str:
+    """Return that there is nothing of a key, as far as is seen without looking into work queues."""
+    from imgpipe.cli.views import words
+
+    said = "nothing of it is there"
+    if found.waiting:
+        return f"{said}; {words.plural(found.waiting, 'message')} of any image in work weren't read"
+    return said
+
+
 def erase(
     key: Annotated[str, typer.Argument(help="An upload, with or without the prefix.")],
     dry_run: Annotated[
@@ -174,6 +185,10 @@ def erase(
     project = _open(file, env)
     found = run.find(project, key)
     if dry_run:
+        if found.empty:
+            raise errors.MissingError(
+                found.key, _nothing(found), hint=words.command("imgpipe", "why", key)
+            )
         if json:
             render.print_json({"key": found.key, "found": found.as_json()})
         else:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
-from imgpipe.errors import ImgpipeError
+from imgpipe.cli import examine
+from imgpipe.errors import ImgpipeError, MissingError
 from imgpipe.operate import ops
 from imgpipe.operate.audit import walk
 from imgpipe.operate.backfill import manifest
@@ -181,6 +182,15 @@ def test_all_of_an_upload_goes_and_the_receipt_lists_it(project: Project) -> Non
     }
     assert set(receipt.verified) == set(receipt.removed)
     assert ops.read(project, receipt.name.removeprefix("ops/")) == receipt.as_json()
+
+
+def test_what_is_not_there_is_an_error_of_a_dry_run_as_elsewhere(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "_open", lambda *_: project)
+    with pytest.raises(MissingError, match=r"incoming/nope.jpg: nothing of it is there"):
+        examine.erase("nope.jpg", dry_run=True)
+    examine.erase(KEY, dry_run=True)
 
 
 def test_a_run_keeps_its_place_for_an_upload_that_was_erased(project: Project) -> None:

@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgpipe.errors import MissingError
+from imgpipe.operate.claims import Claim
 from imgpipe.operate.dlq import advice, canary, rescue
 from imgpipe.operate.dlq.choose import Choice, chosen
 from imgpipe.operate.dlq.groups import fingerprint, grouped, place
 from imgpipe.operate.dlq.letters import Letter
 from imgpipe.operate.why.facts import Facts, Version
+from imgpipe.operate.why.trace import trace
 from imgpipe.operate.why.verdict import tell
-from tests.studio import studio_graph
+from imgpipe.runtime.row import generation, merge, view
+from tests.studio import result, studio_graph
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -79,6 +82,16 @@ def test_why_leads_from_a_denial_to_the_doctor_first() -> None:
     facts = Facts(key=str(dead.key), now=NOW, versions=(at,), subject=at, letters=(dead,))
     story = tell(studio_graph(), facts)
     assert [command[1] for command in story.next] == ["doctor", "dlq"]
+
+
+@pytest.mark.parametrize(("unconfirmed", "told"), [(False, "sent"), (True, "sent to nobody")])
+def test_a_notice_that_nobody_can_get_is_told_so(unconfirmed: bool, told: str) -> None:
+    key = "incoming/a.jpg"
+    row = view(merge(None, result(key))[0])
+    claim = Claim(key=key, kind="failed", upload=generation(row), claimed_at=NOW, sent_at=NOW)
+    facts = Facts(key=key, now=NOW, row=row, claims=(claim,), unconfirmed=unconfirmed)
+    [hop] = [it for it in trace(studio_graph(), facts) if it.stage == "notice"]
+    assert hop.text.split(":")[0] == told
 
 
 def test_a_groups_id_does_not_depend_on_who_named_its_steps_first() -> None:

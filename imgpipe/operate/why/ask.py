@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgpipe.cloud import explain
+from imgpipe.deploy.resources import Subscription
 from imgpipe.errors import CloudError, MissingError, UsageError
 from imgpipe.operate import claims, images, log_search, parallel, rows
 from imgpipe.operate.dlq import causes, find, queues
@@ -216,7 +217,19 @@ def _missing(asking: _Asking, known: Facts) -> dict[str, Any]:
 
 def _claims(asking: _Asking, known: Facts) -> dict[str, Any]:
     told = asking.get("the notices", lambda: tuple(claims.of_key(asking.project, known.key)))
-    return {"claims": told or ()}
+    sent = any(claim.sent_at for claim in told or ())
+    nobody = sent and asking.get("who gets notices", partial(_nobody, asking.project))
+    return {"claims": told or (), "unconfirmed": bool(nobody)}
+
+
+def _nobody(project: Project) -> bool:
+    """Say whether all who are to get notices are addresses that haven't confirmed."""
+    from imgpipe.operate.provision import unconfirmed
+
+    mail = [it for it in project.graph.of(Subscription) if it.protocol == "email"]
+    topics = {it.topic for it in mail}
+    others = [it for it in project.graph.of(Subscription) if it.topic in topics and it not in mail]
+    return bool(mail) and not others and {it.endpoint for it in mail} <= set(unconfirmed(project))
 
 
 def _depths(asking: _Asking) -> dict[str, Any]:

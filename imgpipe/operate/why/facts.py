@@ -67,6 +67,7 @@ class Facts:
     depths: Mapping[str, Depth] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
+    unconfirmed: bool = False  # every address that is to get notices
     wiring: Mapping[Key, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unfinished: datetime | None = None

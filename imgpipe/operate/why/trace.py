@@ -354,6 +354,8 @@ class _Trace(Way):
             if claim.upload != upload:
                 continue
             told = "sent" if claim.sent_at else "claimed, and never sent as far as is known"
+            if claim.sent_at and self.facts.unconfirmed:
+                told = "sent to nobody: no address has confirmed its subscription"
             yield Hop(
                 stage="notice",
                 name=claim.kind,
