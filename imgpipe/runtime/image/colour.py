@@ -1,7 +1,7 @@
 """Colours: whatever a file stores becomes 8-bit L, RGB or RGBA, in sRGB.
 
 Sixteen bits and floats are scaled, not clipped (a plain `convert` turns them white). A profile is
-applied after the first resize, to few pixels; one that calls itself sRGB is believed, one that
+applied after the first resize, to few pixels; one that does what sRGB does costs nothing, one that
 can't be read is ignored: a picture in slightly wrong colours is better than none.
 """
 
@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from PIL import Image
+
+from imgpipe.runtime.image.profiles import is_srgb
 
 PLAIN = frozenset({"L", "RGB", "RGBA"})
 MAX_PROFILE_BYTES = 8_000_000
@@ -100,12 +102,12 @@ def _applied(transform: Any, im: Image.Image) -> Image.Image:
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> Any:
     """Return the transform to sRGB; None if there is nothing to do or the profile is no use."""
+    if mode == "RGB" and is_srgb(profile):
+        return None
     from PIL import ImageCms
 
     try:
         read = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if mode == "RGB" and "srgb" in ImageCms.getProfileDescription(read).lower():
-            return None
         return ImageCms.buildTransform(read, _srgb(), mode, "RGB")
     except Exception:  # noqa: BLE001 - see the module's docstring
         return None

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from imgpipe.runtime import image
+from imgpipe.runtime.image.profiles import is_srgb
 from imgpipe.runtime.settings import Limits
 from tests.pictures import corners, encoded, is_upright, near, opened
 
@@ -78,6 +79,51 @@ def test_wide_colours_become_those_of_srgb(
     seen = make(data).getpixel((20, 15))
     assert isinstance(seen, tuple)
     assert near(tuple(int(value) for value in seen), in_srgb(colour, primaries), 4)
+
+
+def curved(curve: bytes) -> bytes:
+    """Return sRGB's profile, under its own name, with another curve for all three colours."""
+    made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    at = len(made)
+    made += curve
+    for index in range(struct.unpack_from(">I", made, 128)[0]):
+        tag = 132 + 12 * index
+        if made[tag : tag + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            struct.pack_into(">2I", made, tag + 4, at, len(curve))
+    struct.pack_into(">I", made, 0, len(made))
+    return bytes(made)
+
+
+def table(points: int) -> bytes:
+    """Return sRGB's curve as a table."""
+    light = [round(65_535 * _to_light(at / (points - 1))) for at in range(points)]
+    return struct.pack(f">4s4xI{points}H", b"curv", points, *light) + bytes(points % 2 * 2)
+
+
+LINEAR = struct.pack(">4s4xI", b"curv", 0)
+GAMMA_1_8 = struct.pack(">4s4xIH2x", b"curv", 1, round(1.8 * 256))
+
+
+@pytest.mark.parametrize(("curve", "wanted"), [(LINEAR, 128), (GAMMA_1_8, 71)], ids=["g10", "g18"])
+def test_a_profile_is_known_by_what_it_does_and_not_by_its_name(curve: bytes, wanted: int) -> None:
+    data = encoded(Image.new("RGB", (80, 60), (55, 55, 55)), "PNG", icc_profile=curved(curve))
+    seen = make(data).getpixel((20, 15))
+    assert near(seen, (wanted,) * 3, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("curve", [table(1024), table(4096)])
+def test_what_does_the_same_as_srgb_is_left_alone(curve: bytes) -> None:
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert is_srgb(own)
+    assert is_srgb(curved(curve))
+    for other in (curved(LINEAR), curved(GAMMA_1_8), profile(DISPLAY_P3), profile(ADOBE)):
+        assert not is_srgb(other)
+
+
+@pytest.mark.parametrize("length", [0, 20, 131, 150, 300])
+def test_half_a_profile_is_not_taken_for_srgb(length: int) -> None:
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert not is_srgb(own[:length])
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "avif"])
