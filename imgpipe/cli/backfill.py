@@ -222,7 +222,7 @@ def _send(project: Project, run: Run, choice: Choice | None, *, json: bool) -> N
     finally:
         if not ended:
             command = f"imgpipe {run.task.command} --resume {run.id}"
-            render.err().print(f"[cyan]next:[/] {command}")
+            render.next_step(command)
     if json:
         render.print_json(view.run_json(run, choice))
     elif run.images:

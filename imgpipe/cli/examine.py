@@ -133,7 +133,7 @@ def _audited(
         if document:
             document.end(tally, healed=healed, ended=ended)
         elif not ended:
-            render.err().print("[cyan]next:[/] imgpipe audit --resume")
+            render.next_step("imgpipe audit --resume")
     if not document:
         words.put(*view.summary(tally))
         _after(tally, healed, planned=plans and not acts)
@@ -143,12 +143,12 @@ def _audited(
 def _after(tally: Tally, healed: int, *, planned: bool) -> None:
     if healed:
         render.err().print(f"{healed:,} healed")
-        render.err().print("[cyan]next:[/] imgpipe audit, once that is through")
+        render.next_step("imgpipe audit, once that is through")
     elif tally.findings.total() == tally.findings["before"] > 0:
-        render.err().print("[cyan]next:[/] imgpipe backfill --dry-run")
+        render.next_step("imgpipe backfill --dry-run")
     elif tally.findings.total():
         more = "" if planned else " --dry-run"
-        render.err().print(f"[cyan]next:[/] imgpipe audit --heal{more}")
+        render.next_step(f"imgpipe audit --heal{more}")
 
 
 def _nothing(found: Holdings) -> str:
@@ -205,7 +205,7 @@ def erase(
     else:
         words.put(*view.receipt(receipt))
     if not receipt.complete:
-        render.err().print("[cyan]next:[/] run it again")
+        render.next_step("run it again")
         raise typer.Exit(errors.PENDING)
 
 
@@ -263,7 +263,7 @@ def _next_of_selftest(test: SelfTest, checks: list[Check], *, keep: bool) -> Non
     commands = "imgpipe status, imgpipe selftest --keep, then imgpipe why on the image"
     if keep:
         commands = " or ".join(f"imgpipe why {test.key(name)}" for name in ("good", "poison"))
-    render.err().print(f"[cyan]next:[/] {render.safe(commands)}")
+    render.next_step(render.safe(commands))
     raise typer.Exit(errors.PENDING)
 
 

@@ -9,7 +9,10 @@ import typer
 from imgpipe.cli import options, render
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from rich.table import Table
 
     from imgpipe.local.lifecycle import Running
     from imgpipe.local.mailbox import Confirmation, Mail
@@ -58,12 +61,19 @@ def mail(
     if not letters:
         render.err().print("No mail.")
         return
+    words.put(listed(letters))
+
+
+def listed(letters: Sequence[Mail]) -> Table:
+    """Return the letters as a table."""
     table = render.table("n", "at", "to", "subject", right=["n"])
+    for column in table.columns[:2]:
+        column.no_wrap = True  # a number over two lines reads as two
     lines = [
         (letter.number, f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}", letter.to, letter.subject)
         for letter in letters
     ]
-    words.put(render.rows(table, lines))
+    return render.rows(table, lines)
 
 
 def show(

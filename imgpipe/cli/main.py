@@ -131,7 +131,9 @@ def report(error: Exception) -> int:
     known = error if isinstance(error, errors.ImgpipeError) else _translate(error)
     typer.secho(f"error: {_shown(str(known))}", fg="red", err=True)
     if known.hint:
-        typer.secho(f"hint:  {_shown(known.hint)}", fg="cyan", err=True)
+        from imgpipe.cli import hints
+
+        typer.secho(f"hint:  {_shown(hints.here(known.hint))}", fg="cyan", err=True)
     return known.exit_code
 
 

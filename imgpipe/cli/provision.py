@@ -282,8 +282,8 @@ def _next_steps(project: Project) -> None:
         where = " (imgpipe local mail)" if env == options.LOCAL else ""
         names = render.safe(", ".join(waiting))
         render.err().print(f"[yellow]to confirm[/] by e-mail{where}: {names}")
-    render.err().print(
-        f"[cyan]next:[/] imgpipe upload PHOTO --wait{option}, imgpipe status{option}, imgpipe outputs{option}"
+    render.next_step(
+        f"imgpipe upload PHOTO --wait{option}, imgpipe status{option}, imgpipe outputs{option}"
     )
 
 
@@ -297,8 +297,8 @@ def _after_down(env: str, kept: Sequence[Action], any_: bool) -> None:
         render.err().print(f"left: {names}, which was there before the pipeline, with all in it")
     if ours:
         render.err().print(f"kept: {render.safe(', '.join(one.key.name for one in ours))}")
-        render.err().print("[cyan]next:[/] imgpipe down --delete-data takes them down too")
+        render.next_step("imgpipe down --delete-data takes them down too")
     else:
         render.err().print("nothing of it is left" if any_ else "nothing to take down")
     if env == options.LOCAL and not ours:
-        render.err().print("[cyan]next:[/] imgpipe local stop")
+        render.next_step("imgpipe local stop")

@@ -31,6 +31,13 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def next_step(markup: str) -> None:
+    """Say which command to run next, on stderr, for the environment that was asked about."""
+    from imgpipe.cli.hints import here
+
+    err().print(f"[cyan]next:[/] {here(markup)}", soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Write `value` as JSON on stdout: indented, Unicode kept where it can be printed, dates as text."""
     sys.stdout.write(dumps(value, indent=2) + "\n")

@@ -49,7 +49,7 @@ def versions(
     from imgpipe.cli.views import words
 
     words.put(_table(found))
-    render.err().print("[cyan]next:[/] imgpipe rollback FUNCTION --to VERSION")
+    render.next_step("imgpipe rollback FUNCTION --to VERSION")
 
 
 def rollback(
@@ -96,11 +96,10 @@ def rollback(
                 for it, words in changing
             ]
         )
-    render.err().print(
-        "[cyan]next:[/] imgpipe versions; imgpipe plan shows what `up` would bring back"
-        if changing
-        else "nothing to change: it is so already"
-    )
+    if changing:
+        render.next_step("imgpipe versions; imgpipe plan shows what `up` would bring back")
+    else:
+        render.err().print("nothing to change: it is so already")
 
 
 def _shown(project: Project, wanted: Sequence[Version]) -> list[tuple[Version, list[str]]]:

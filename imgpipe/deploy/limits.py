@@ -140,14 +140,19 @@ def sizes(built: Graph) -> Iterator[Finding]:
             )
 
 
+def _occasions(rules: Sequence[r.Rule]) -> str:
+    """Return the events that `rules` are for, as S3 names them, each once."""
+    return ", ".join(dict.fromkeys("+".join(rule.events) for rule in rules))
+
+
 def notification_faults(built: Graph) -> Iterator[str]:
     """Yield why S3 would refuse the uploads bucket's notification entries."""
     for notification in built.of(r.Notification):
         rules = notification.rules
         if len(rules) > NOTIFICATION_ENTRIES:
             yield (
-                f"{len(rules)} notification entries (each suffix in three cases, for uploads and "
-                "removals); "
+                f"{len(rules)} notification entries (each suffix in three cases, for each of "
+                f"{_occasions(rules)}); "
                 f"S3 allows {NOTIFICATION_ENTRIES} a bucket: list fewer suffixes, or none, as "
                 "content decides anyway"
             )

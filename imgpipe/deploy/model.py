@@ -318,9 +318,9 @@ Visibility = Annotated[
         }
     ),
 ]
-PIXEL_LANE = Quantity(PIXELS, "40MP` or `50MB", 1, 10 * 10**9, "1 to 10 GP")
-BYTE_LANE = Quantity(BYTES, "50MB` or `40MP", 1, 5 * 10**9, "1 B to 5 GB")
-VISIBILITY = Quantity(SECONDS, "6m or `auto`", 0, 43_200, "at most 12h (AWS's limit)")
+PIXEL_LANE = Quantity(PIXELS, "40MP or 50MB", 1, 10 * 10**9, "1 to 10 GP")
+BYTE_LANE = Quantity(BYTES, "50MB or 40MP", 1, 5 * 10**9, "1 B to 5 GB")
+VISIBILITY = Quantity(SECONDS, "6m or auto", 0, 43_200, "at most 12h (AWS's limit)")
 
 
 class Section(BaseModel):

@@ -93,3 +93,20 @@ def test_a_push_is_kept_with_the_device_that_it_is_for(mailbox: Path) -> None:
     mail = only_mail(mailbox)
     assert "APNS/studio/1234" in mail["To"]
     assert mail.get_content().strip() == '{"aps": {"alert": "Ready"}}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "subject"),
+    [
+        ('{"notification": {"title": "Ready", "body": "a.jpg"}}', "Ready: a.jpg"),
+        ('{"aps": {"alert": {"title": "Ready", "body": "a.jpg"}}}', "Ready: a.jpg"),
+        ('{"aps": {"alert": "Ready"}}', "Ready"),
+        ("[1]", "[1]"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_a_push_is_listed_as_the_device_shows_it(mailbox: Path, payload: str, subject: str) -> None:
+    sns_email.push("arn:aws:sns:eu-west-1:000000000000:endpoint/GCM/app/phone", payload)
+    message = only_mail(mailbox)
+    assert message["Subject"] == subject
+    assert message.get_content().strip() == payload

@@ -86,7 +86,7 @@ def rescue(
         soft_wrap=True,
     )
     if kept:
-        render.err().print("[cyan]next:[/] imgpipe dlq rescue --list, imgpipe dlq rescue --back")
+        render.next_step("imgpipe dlq rescue --list, imgpipe dlq rescue --back")
     if len(kept) != len(outcomes):
         raise typer.Exit(errors.FAILED)
 

@@ -51,7 +51,7 @@ def list_letters(
         return
     words.put(view.table(letters, words.width(), project.graph.prefix))
     render.err().print(f"{words.plural(len(letters), 'dead letter')}")
-    render.err().print("[cyan]next:[/] imgpipe dlq show ID, imgpipe dlq groups")
+    render.next_step("imgpipe dlq show ID, imgpipe dlq groups")
     _advise(letters)
 
 
@@ -82,7 +82,7 @@ def _advise(letters: list[Letter]) -> None:
     from imgpipe.operate.dlq import advice
 
     for line in advice.words(letters):
-        render.err().print(f"[cyan]next:[/] {line}")
+        render.next_step(line)
 
 
 def show(

@@ -161,7 +161,7 @@ def _report(outcomes: list[Outcome]) -> None:
         render.err().print("no dead letters to redrive")
         return
     render.err().print(view.summary(outcomes))
-    render.err().print("[cyan]next:[/] imgpipe status")
+    render.next_step("imgpipe status")
 
 
 def _unmoved(outcomes: list[Outcome], *, named: bool) -> bool:
@@ -190,7 +190,7 @@ def _server_side(project: Project, choice: Choice, *, yes: bool) -> None:
         asking.confirm("the redrive", f"Let SQS move all of {names}?")
     for home in homes:
         _follow_move(lambda home=home: server_side.move(project, home, time.sleep))  # type: ignore[misc]
-    render.err().print("[cyan]next:[/] imgpipe status")
+    render.next_step("imgpipe status")
 
 
 def _follow_move(move: Callable[[], Iterator[Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ def after(run: Run) -> None:
         render.err().print(
             f"[yellow]{words.plural(run.left, 'image')} left[/]: the budget has no room for repeats"
         )
-        render.err().print(f"[cyan]next:[/] imgpipe {_same(run)} --dry-run")
+        render.next_step(f"imgpipe {_same(run)} --dry-run")
     else:
-        render.err().print("[cyan]next:[/] imgpipe status --watch")
+        render.next_step("imgpipe status --watch")
 
 
 def _same(run: Run) -> str:
@@ -204,7 +205,7 @@ def stale(found: Stale, *, pending: bool) -> Iterator[str]:
         yield f"stale outputs: {about} {images} of {found.images:,} ({steps})"
     takes = f"about {dollars(estimate.dollars)} on AWS and {duration(found.seconds)}"
     yield f"  to make just these again takes {takes}"
-    command = "imgpipe reprocess --stale"
+    command = here("imgpipe reprocess --stale")
     yield f"  [cyan]{'then' if pending else 'next'}:[/] {command}"
     if not found.exact:
         looked_at = f"{found.looked_at:,} of them were looked at"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate.doctor.findings import Check, Finding, Severity
 
@@ -43,7 +44,7 @@ def _finding(one: Finding, style: str, mark: str) -> Iterator[RenderableType]:
     text.add_row(f"[{style}]{mark}[/]", f"[bold]{render.safe(one.what)}[/]  [dim]{one.id}[/]")
     text.add_row("", render.safe(one.why))
     yield Padding(text, (0, 0, 0, 2), expand=False)
-    yield f"    [cyan]→ {render.safe(one.command)}[/]\n"  # not broken by us: it is to be copied
+    yield f"    [cyan]→ {render.safe(here(one.command))}[/]\n"  # not broken by us: it is to be copied
 
 
 def _sum(found: Report, bucket: str) -> RenderableType:

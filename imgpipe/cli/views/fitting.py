@@ -33,7 +33,8 @@ def _fit(made: Table, width: int) -> None:
 
     texts = [_texts(column) for column in made.columns]
     natural = [max(map(cell_len, each)) for each in texts]
-    between = 2 * (len(natural) - 1)  # a column's padding, and the box's own space
+    _, right, _, left = made.padding
+    between = (left + right + 1) * (len(natural) - 1)  # the padding, and the box's own space
     if sum(natural) + between <= width:
         return
     whole = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate.metrics import MINUTES
 
@@ -125,7 +126,7 @@ def _rest(found: Status) -> Iterator[str]:
 
 def _wrong(found: Status) -> Iterator[str]:
     for fault in found.faults:
-        yield f"[red]wrong[/]   {render.safe(fault.what)}  [cyan]{render.safe(fault.hint)}[/]"
+        yield f"[red]wrong[/]   {render.safe(fault.what)}  [cyan]{render.safe(here(fault.hint))}[/]"
 
 
 def _running(found: Status) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate import images
 from imgpipe.operate.upload.asked import NO_STEP
@@ -178,8 +179,8 @@ def tell_if_cut_short(tally: Tally) -> None:
     """Say what had happened when Ctrl-C or an error ended it early."""
     if not tally.ended:
         render.err().print(f"[yellow]cut short:[/] {summary(tally)}", soft_wrap=True)
-        render.err().print(
-            "[cyan]next:[/] run it again: of a large file, the parts that are there aren't sent again"
+        render.next_step(
+            "run it again: of a large file, the parts that are there aren't sent again"
         )
 
 
@@ -225,4 +226,4 @@ def next_commands(tally: Tally, prefix: str) -> list[str]:
 
 
 def hints(commands: list[str]) -> list[RenderableType]:
-    return [f"[cyan]next:[/] {render.safe(line)}" for line in commands]
+    return [f"[cyan]next:[/] {render.safe(here(line))}" for line in commands]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import logs, words
 
 if TYPE_CHECKING:
@@ -95,4 +96,4 @@ def _end(story: Story) -> Iterator[RenderableType]:
         yield f"[yellow]not asked:[/] {render.safe(what)}: {render.safe(why)}"
     for number, command in enumerate(story.next):
         label = "next:" if not number else "then:"
-        yield f"[cyan]{label}[/]      {render.safe(words.command(*command))}"
+        yield f"[cyan]{label}[/]      {render.safe(here(words.command(*command)))}"

@@ -9,6 +9,7 @@ were some. Sending any of them for real is left out.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 import urllib.parse
@@ -96,7 +97,19 @@ def platform(endpoint: str) -> str:
 def push(endpoint: str, payload: str) -> None:
     """Keep what a device's push service would be handed."""
     device = endpoint.partition(":endpoint/")[2]
-    write_mail("push", formataddr((device, PUSHED)), _first_line(payload), payload)
+    write_mail("push", formataddr((device, PUSHED)), _first_line(_on_screen(payload)), payload)
+
+
+def _on_screen(payload: str) -> str:
+    """Return what a device would show of a payload for Apple's service or Google's; any other as it is."""
+    try:
+        told = json.loads(payload)
+        shown = told.get("notification") or told["aps"]["alert"]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return payload
+    if isinstance(shown, dict):
+        return ": ".join(str(shown[name]) for name in ("title", "body") if shown.get(name))
+    return str(shown)
 
 
 def _first_line(words: str) -> str:

@@ -213,7 +213,9 @@ def test_a_hundred_entries_a_bucket_are_counted_over_all_steps() -> None:
         f"  a: {{only: {{suffixes: [{endings}]}}, exif: true}}\n"
         f"  b: {{only: {{suffixes: [{more}]}}, palette: 3}}\n"
     )
-    assert "108 notification entries" in problem(HEAD + text)
+    told = problem(HEAD + text)
+    assert "108 notification entries" in told
+    assert "s3:ObjectCreated:*)" in told  # nothing here listens to removals
 
 
 @pytest.mark.capability("S2-7")
@@ -320,3 +322,8 @@ def test_adding_a_step_changes_that_branch_and_what_must_know_of_all_steps() -> 
             f"alarm {P}rejected-rate",
             f"dashboard {P}{REGION}",
         }
+
+
+def test_a_lanes_limit_with_an_unknown_unit_is_told_how_to_write_it() -> None:
+    lane = "steps: {a: {exif: true, lane: {over: 50XB, to: worker}}}\n"
+    assert "write it like 50MB or 40MP, not '50XB'" in problem(HEAD + lane)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from imgpipe.cli.local_mail import listed
+from imgpipe.cli.views.fitting import fitted
 from imgpipe.errors import MissingError, UnreachableError
 from imgpipe.local import mailbox
 
@@ -67,3 +74,20 @@ def test_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
     _deliver(tmp_path, 1, "confirm", "a@x", LINK)
     with pytest.raises(UnreachableError):
         mailbox.confirm(tmp_path, "http://127.0.0.1:1", "a@x")
+
+
+def test_the_list_fits_80_columns_and_breaks_no_number() -> None:
+    at = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+    to = "somebody.with.a.long.name@photographers.example.com"
+    subject = (
+        "Your photo with a long name that goes on and on is ready: a/very/long/folder/name.jpg"
+    )
+    letter = mailbox.Mail(
+        number=9, at=at, kind="notice", sender="x@y", to=to, subject=subject, text=""
+    )
+    letters = [letter, replace(letter, number=1234)]
+    console = Console(width=80, file=io.StringIO())
+    console.print(fitted(listed(letters), 80))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= 80
+    assert any(re.match(r"1234   2026-11-\d\d \d\d:\d\d:00 ", line) for line in lines)
