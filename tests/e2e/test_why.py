@@ -292,6 +292,8 @@ def test_versions_that_were_replaced_or_removed(studio: Studio) -> None:
     studio.pipeline.wait_for(
         "tombstone", lambda: studio.why("twice/rocket.jpg")["status"] == "removed"
     )
+    texts = [hop["text"] for hop in studio.why("twice/rocket.jpg")["timeline"]]
+    assert not [text for text in texts if "ended silently" in text]  # each of them is well
     assert studio.pipeline.run("why", "twice/rocket.jpg", "--version-id", "nope", code=2)
 
 

@@ -83,6 +83,11 @@ def test_only_a_queue_that_hears_of_something_is_missed_by_a_function() -> None:
     [one] = found("stuck-mapping", replace(scene, topics={TOPIC: heard}))
     assert one.command.startswith("aws lambda create-event-source-mapping")
 
+    beside = replace(scene, topics={TOPIC: heard}, graph=studio_graph())
+    [one] = found("stuck-mapping", beside)  # a stranger's, beside a pipeline of ours
+    assert one.severity is Severity.RISK
+    assert "create-event-source-mapping" not in one.command
+
 
 def test_visibility_is_asked_for_six_timeouts_and_broken_below_one() -> None:
     def severities(timeout_s: int) -> list[Severity]:

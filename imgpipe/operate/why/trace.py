@@ -188,10 +188,8 @@ class _Trace(Way):
         receives = [it.told["receives"] for it in lines if it.told.get("receives")]
         count = f"attempt {receives[0]}" if receives else "attempt"
         state, reason = said.judged(lines, over=report is not None)
-        waiting = state == "waiting"
-        text = (
-            f"{count}{took}: {'; '.join(words) or ('under way' if waiting else 'ended silently')}"
-        )
+        silent = {"ok": "ended", "waiting": "under way"}.get(state, "ended silently")
+        text = f"{count}{took}: {'; '.join(words) or silent}"
         logs: Command = ("imgpipe", "logs", branch.name, "--key", self.short)
         return Hop(
             stage="attempt",

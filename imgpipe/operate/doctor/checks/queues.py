@@ -92,6 +92,14 @@ def _unmapped(scene: Scene, queue: Queue) -> Iterator[Fault]:
                 why="no worker has taken a message",
                 command=f"imgpipe worker {worker.name}",
             )
+        elif scene.hears(queue) and graph:
+            yield Fault(
+                severity=Severity.RISK,
+                what=f"somebody's queue {queue.name} hears of uploads: {_waiting(queue)}",
+                why="nothing takes them now; it isn't this pipeline's, which goes on without it",
+                command=f"aws sqs get-queue-attributes --queue-url {scene.url(queue.name)} "
+                "--attribute-names All",
+            )
         elif scene.hears(queue):
             yield _broken(
                 f"nothing reads queue {queue.name}: {_waiting(queue)}",
