@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import pytest
 
 from tests.faults.law import storm
 from tests.faults.law.harness import Studio, digest, etag, pictures
+from tests.photos import ROOT
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.xdist_group("storm"),
 ]
-SEEDS = (1, 3)
+SEEDS = (33, 368)
+FIGURES = (1, 33, 143, 368)
+"""The seeds of `make guarantees`."""
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +28,27 @@ def studio() -> Iterator[Studio]:
         yield made
 
 
-def test_the_seeds_bring_every_kind_of_fault() -> None:
-    seen = {name for seed in SEEDS for name in storm.schedule(seed).values()}
-    assert seen == {name for name, _ in storm.FAULTS}
+def drawn(seeds: tuple[int, ...]) -> Counter[tuple[str, ...]]:
+    return Counter(fault for seed in seeds for fault in storm.schedule(seed).values())
+
+
+def test_the_seeds_bring_every_fault() -> None:
+    assert {name for name, *_ in drawn(SEEDS)} == {name for name, _ in storm.FAULTS}
+    assert {("errors", kind) for kind in storm.KINDS_OF["errors"]} <= drawn(SEEDS).keys()
+
+
+def test_the_seeds_of_the_figures_bring_every_kind_of_every_fault_and_each_fault_thrice() -> None:
+    found = drawn(FIGURES)
+    kinds = {(name, kind) for name, some in storm.KINDS_OF.items() for kind in some}
+    alone = {(name,) for name, _ in storm.FAULTS if name not in storm.KINDS_OF}
+    assert found.keys() == kinds | alone
+    often = Counter(name for name, *_ in found.elements())
+    assert min(often.values()) >= 3
+
+
+def test_the_figures_are_of_these_seeds() -> None:
+    told = f"--storms {','.join(map(str, FIGURES))} --write"
+    assert told in (ROOT / "Makefile").read_text()
 
 
 def test_a_quiet_run_makes_what_the_storms_are_compared_with(studio: Studio) -> None:

@@ -1,6 +1,6 @@
 """Run both harnesses and write down what they came to: `docs/guarantees.json`, for `docs/guarantees.py`.
 
-python -m tests.faults.law.figures --simulations 0-999 --storms 1,3 --write      what `make guarantees` does
+python -m tests.faults.law.figures --simulations 0-999 --storms 1,33,143,368 --write      what `make guarantees` does
 python -m tests.faults.law.figures --simulations 0-9999 --storms 1-50            what `make soak` does
 """
 

@@ -31,6 +31,7 @@ from imgpipe.operate.audit import walk
 from imgpipe.operate.branches import creators, settings_of
 from imgpipe.operate.project import Project, open_project
 from imgpipe.runtime import image
+from imgpipe.runtime.notices import CLAIM, of_claim_key
 from imgpipe.runtime.row import SK_IMAGE, from_item
 from tests.e2e.pipeline import Pipeline, without_aws
 from tests.faults.law import server
@@ -397,11 +398,14 @@ class Studio:
                     )
 
     def _rows(self) -> Iterator[dict[str, Any]]:
+        for item in self._items():
+            if item["sk"]["S"] == SK_IMAGE:
+                yield from_item(item)
+
+    def _items(self) -> Iterator[dict[str, Any]]:
         pages = self.client("dynamodb").get_paginator("scan")
         for page in pages.paginate(TableName=self.project.graph.table):
-            for item in page["Items"]:
-                if item["sk"]["S"] == SK_IMAGE:
-                    yield from_item(item)
+            yield from page["Items"]
 
     def _outputs(self) -> Iterator[tuple[str, str]]:
         s3, bucket = self.client("s3"), self.project.graph.variants_bucket
@@ -412,14 +416,23 @@ class Studio:
                     yield it["Key"], digest(data)
 
     def _notices(self) -> Iterator[Notice]:
-        """A notice names its image by key; two uploads of a key may each have one."""
-        asked = Counter([key for key, _ in self.uploads.accepted])
-        asked.update(key for key, _ in self.uploads.unknown)
+        """A notice names its image by key. There may be as many of a kind as uploads of that key were claimed for it:
+        a claim is of one upload, and lasts.
+        """
+        keys = {key for key, _ in (*self.uploads.accepted, *self.uploads.unknown)}
+        claimed = Counter(self._claims())
         for told in self.taps["notices"]:
             kind = told["MessageAttributes"]["kind"]["Value"]
-            for key, most in asked.items():
+            for key in keys:
                 if key.removeprefix("incoming/") in told["Message"]:
+                    most = claimed[kind, key]
                     yield Notice(kind=kind, name=key, message_id=told["MessageId"], most=most)
+
+    def _claims(self) -> Iterator[tuple[str, str]]:
+        """Yield the kind and key of every notice that was claimed."""
+        for item in self._items():
+            if item["sk"]["S"].startswith(CLAIM):
+                yield of_claim_key(item["sk"]["S"])[0], item["pk"]["S"]
 
     def quiet(self) -> dict[str, Quiet]:
         """Return what is to be made of each picture under each of the settings that were in force."""

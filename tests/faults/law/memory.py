@@ -297,9 +297,12 @@ class MemoryStore:
         def do() -> None:
             topic = topic_arn.rpartition(":")[2]
             if by_protocol:
-                text = json.loads(message)["default"]
                 self._memory.notices.append(
-                    {"kind": attributes["kind"], "text": text, "id": self._memory.number()}
+                    {
+                        **json.loads(message),
+                        "kind": attributes["kind"],
+                        "id": self._memory.number(),
+                    }
                 )
                 return
             self._memory.completed.append(json.loads(message))

@@ -268,14 +268,15 @@ class World:
         self._say(f"{process.branch.name} {process.request_id} {method}")
         if not self.stormy:
             return ""
+        call = f"{method} by {process.branch.name}"
         if method in self.down:
-            return self._count("before", f"{method} is down")
+            return self._count("before", f"is down: {call}")
         roll = self.dice.random()
         for name in ("before", "after", "kill"):
             roll -= self.rates[name]
             if roll < 0:
                 words = {"before": "fails", "after": "done, answer lost", "kill": "kill after"}
-                return self._count(name, f"{words[name]}: {method}")
+                return self._count(name, f"{words[name]}: {call}")
         return ""
 
     def _count(self, name: str, words: str) -> str:
@@ -406,7 +407,6 @@ class World:
             message.receives += 1
             message.visible_s = self.memory.now_s + 360
             if self.stormy and self.dice.random() < self.rates["double"] / 4:
-                self.faults["delivered twice at once"] += 1
                 message.visible_s = self.memory.now_s
 
         def done(answer: Any) -> None:
@@ -431,6 +431,8 @@ class World:
     ) -> None:
         skew = self.dice.random() < self.rates["skew"] and self.stormy
         self.faults["clock skewed"] += skew
+        if self.stormy:
+            self._meet(branch, event)
         made = Process(
             self,
             branch,
@@ -443,6 +445,20 @@ class World:
         )
         self.processes.append(made)
         made.resume()
+
+    def _meet(self, branch: Branch, event: dict[str, Any]) -> None:
+        """Count what is begun while it, or a copy of it, is worked on."""
+        others = [
+            each
+            for process in self.processes
+            if process.branch.name == branch.name
+            for each in _said(process.event)
+        ]
+        for identifier, words in _said(event):
+            if any(identifier == other for other, _ in others):
+                self.faults["a message in work comes again"] += 1
+            elif any(words == other for _, other in others):
+                self.faults["a copy beside one in work"] += 1
 
     def _resume(self) -> None:
         if self.processes:
@@ -668,9 +684,15 @@ class World:
         )
 
     def _notice(self, sent: dict[str, Any]) -> Notice:
-        key = next(key for key in KEYS if key.removeprefix("incoming/") in sent["text"])
-        most = sum(key == each for each, _ in self.uploads.accepted)
-        return Notice(kind=sent["kind"], name=key, message_id=str(sent["id"]), most=most)
+        return Notice(kind=sent["kind"], name=sent["about"], message_id=str(sent["id"]))
+
+
+def _said(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the id of each message of an event, and what it says without its envelopes."""
+    for record in event["Records"]:
+        told = record.get("Sns") or json.loads(record["body"])
+        identifier = record.get("messageId") or told["MessageId"]
+        yield identifier, told.get("Message") or record["body"]
 
 
 def _seen(made: Any) -> Seen:
@@ -692,6 +714,13 @@ def run(seed: int, *, trace: bool = False) -> Outcome:
     def code_hash() -> str:
         return HASHES[here.process.branch.source]
 
+    forms = notifier._forms
+
+    def with_upload(notice: Any) -> str:
+        """Name the version too, which people aren't told."""
+        told = json.loads(forms(notice))
+        return json.dumps({**told, "about": f"{notice.key} {notice.upload}"})
+
     operator = SimpleNamespace(now=lambda zone: datetime.fromtimestamp(world.memory.now_s, zone))
     chance = SimpleNamespace(urandom=world.dice.randbytes)
     with (
@@ -700,6 +729,7 @@ def run(seed: int, *, trace: bool = False) -> Outcome:
         mock.patch.object(walk.rows, "began", _never),
         mock.patch.object(log, "line", _silent),
         mock.patch.object(log, "count", _silent),
+        mock.patch.object(notifier, "_forms", with_upload),
         mock.patch.object(steps, "os", chance),
         mock.patch.object(steps, "code_hash", code_hash),
     ):

@@ -29,7 +29,7 @@ from tests.faults.law.check import Breach, breaches, sizes, statuses
 from tests.faults.law.harness import Studio, kill, pictures, weather
 
 MOMENTS, KEYS, AT_ONCE = 22, 20, 6
-KINDS, AGAIN = 8, 3
+ONCE, AGAIN = 8, 4
 MOMENT_S = (0.05, 0.6)
 TMPFS = "256m"
 SERVICES = ("s3", "sqs", "dynamodb", "sns")
@@ -102,18 +102,15 @@ class Weather:
 
     # For a while
 
-    def errors(self) -> Callable[[], None]:
+    def errors(self, kind: str) -> Callable[[], None]:
         """Some of the calls of a service, or of all, fail in one way."""
         service = self.dice.choice([*SERVICES, "*"])
-        kind = self.dice.choice(["500", "503", "throttle", "cut", "lost", "slow"])
         return self._rule(f"calls fail: {kind}", service, kind, self.dice.choice([0.1, 0.3]))
 
-    def down(self) -> Callable[[], None]:
-        service = self.dice.choice(SERVICES)
+    def down(self, service: str) -> Callable[[], None]:
         return self._rule(f"{service} down", service, "503", 1.0)
 
-    def gone(self) -> Callable[[], None]:
-        service = self.dice.choice(["s3", "dynamodb", "sns"])
+    def gone(self, service: str) -> Callable[[], None]:
         what = {"s3": "buckets", "dynamodb": "the table", "sns": "topics"}[service]
         return self._rule(f"{what} gone and back", service, "gone", 1.0)
 
@@ -159,6 +156,12 @@ class Weather:
         return lambda: ballast.unlink(missing_ok=True)
 
 
+KINDS_OF: dict[str, tuple[str, ...]] = {
+    "errors": ("500", "503", "throttle", "cut", "lost", "slow"),
+    "down": SERVICES,
+    "gone": ("s3", "dynamodb", "sns"),
+}
+"""What there is to choose from of a fault that comes in kinds."""
 FAULTS: tuple[tuple[str, int], ...] = (
     ("kill_function", 4),
     ("kill_worker", 2),
@@ -210,13 +213,18 @@ class Outcome:
         }
 
 
-def schedule(seed: int) -> dict[int, str]:
-    """Return which fault comes at which moment: most kinds once, and some of the usual ones again."""
+def schedule(seed: int) -> dict[int, tuple[str, ...]]:
+    """Return which fault comes at which moment, and of which kind where it has kinds: most faults once, and some of the
+    usual ones again.
+    """
     dice = random.Random(seed)
-    names = dice.sample([name for name, _ in FAULTS], KINDS)
+    names = dice.sample([name for name, _ in FAULTS], ONCE)
     names += dice.choices([name for name, _ in FAULTS], [often for _, often in FAULTS], k=AGAIN)
     dice.shuffle(names)
-    return dict(zip(sorted(dice.sample(range(2, MOMENTS), len(names))), names, strict=True))
+    moments = sorted(dice.sample(range(2, MOMENTS), len(names)))
+    left = {name: dice.sample(kinds, len(kinds)) for name, kinds in KINDS_OF.items()}
+    chosen = [(name, left[name].pop()) if left.get(name) else (name,) for name in names]
+    return dict(zip(moments, chosen, strict=True))
 
 
 def run(studio: Studio, seed: int) -> Outcome:
@@ -228,7 +236,7 @@ def run(studio: Studio, seed: int) -> Outcome:
     lasting: list[tuple[int, Callable[[], None]]] = []
     for moment in range(MOMENTS):
         _use(studio, dice, known, f"incoming/s{seed}")
-        if moment in when and (end := getattr(weathers, when[moment])()):
+        if moment in when and (end := _begin(weathers, *when[moment])):
             lasting.append((moment + dice.randrange(*LIFETIME), end))
         for until, end in list(lasting):
             if until <= moment:
@@ -244,7 +252,8 @@ def run(studio: Studio, seed: int) -> Outcome:
     hits = studio.beside / "weather.hits"
     if hits.exists():
         for line in hits.read_text().splitlines():
-            weathers.counts[f"calls that failed: {line.split()[1]}"] += 1
+            service, kind = line.split()
+            weathers.counts[f"calls that failed: {kind} of {service}"] += 1
         hits.unlink()
     return Outcome(
         seed,
@@ -254,6 +263,12 @@ def run(studio: Studio, seed: int) -> Outcome:
         sizes(state),
         time.monotonic() - began,
     )
+
+
+def _begin(weathers: Weather, name: str, *kind: str) -> Callable[[], None] | None:
+    """Let a fault come. Return how to end it, if it lasts."""
+    end: Callable[[], None] | None = getattr(weathers, name)(*kind)
+    return end
 
 
 def _use(studio: Studio, dice: random.Random, known: dict[str, bytes], folder: str) -> None:
