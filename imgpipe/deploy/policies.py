@@ -121,6 +121,7 @@ WHY = {
     "Successes": "whoever `on_success` names hears of what worked",
     "ReadUploads": "reads the upload that a message names",
     "MissingReadsAs404": "S3 says that an object is gone only to who may list the bucket; others hear `denied`",
+    "UseKey": "S3 opens and encrypts the bucket's objects with its KMS key, for who may use the key by way of S3",
     "WriteVariants": "stores what it made, each variant in its own folder",
     "Label": "has Rekognition name what a picture shows; it knows no resources to choose from",
     "Lane": "hands uploads that are too large for it to those who have more room",

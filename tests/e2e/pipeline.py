@@ -32,7 +32,7 @@ class Pipeline:
     """A project's folder; `run` calls imgpipe in it, with these environment variables besides the usual ones."""
 
     folder: Path
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def copy_to(cls, folder: Path) -> Pipeline:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from imgpipe.deploy.providers.iam import POLICY_NAME
+from imgpipe.local.keys import ACCOUNT
 from imgpipe.runtime import row
 from tests.e2e.pipeline import Pipeline
 from tests.pictures import corners, encoded
@@ -22,7 +23,10 @@ DECLARED = """\
 version: 1
 name: in-use
 steps:
-  thumb: {via: function, variants: {thumb: {width: 20}}}
+  thumb:
+    via: function
+    variants: {thumb: {width: 20}}
+    lambda: {on_success: "arn:aws:sqs:us-east-1:ACCOUNT:heard-of-thumbs"}
   sizes: {via: queue, variants: {small: {width: 40}}}
 """
 
@@ -30,7 +34,7 @@ steps:
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     made = Pipeline.copy_to(tmp_path_factory.mktemp("in-use"))
-    (made.folder / "pipeline.yaml").write_text(DECLARED)
+    (made.folder / "pipeline.yaml").write_text(DECLARED.replace("ACCOUNT", ACCOUNT))
     try:
         made.run("up", "--yes")
         yield made
@@ -39,15 +43,21 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 
 @contextmanager
-def lacking(pipeline: Pipeline, branch: str, *actions: str) -> Iterator[None]:
-    """Take actions from a branch's role, and give them back."""
+def lacking(pipeline: Pipeline, branch: str, *actions: str, sid: str = "") -> Iterator[None]:
+    """Take actions from a branch's role, or from one statement of it, and give them back."""
     iam = client(pipeline, "iam")
     named = {"RoleName": f"{PREFIX}{branch}-us-east-1", "PolicyName": POLICY_NAME}
     whole = iam.get_role_policy(**named)["PolicyDocument"]
     left = [
         {**one, "Action": kept}
         for one in whole["Statement"]
-        if (kept := [action for action in listed(one["Action"]) if action not in actions])
+        if (
+            kept := [
+                action
+                for action in listed(one["Action"])
+                if action not in actions or one["Sid"] != (sid or one["Sid"])
+            ]
+        )
     ]
     assert left != whole["Statement"]
     iam.put_role_policy(**named, PolicyDocument=json.dumps({**whole, "Statement": left}))
@@ -179,3 +189,21 @@ def test_without_leave_to_tell_of_a_failure_it_is_lost(pipeline: Pipeline) -> No
     fail("heard")
     found = pipeline.wait_for("letter", letters)
     assert not [body for body in found if "unheard" in body]
+
+
+def test_without_leave_to_tell_of_a_success_it_goes_unheard(pipeline: Pipeline) -> None:
+    sqs = client(pipeline, "sqs")
+    queue = sqs.create_queue(QueueName="heard-of-thumbs")["QueueUrl"]
+
+    def heard(key: str) -> bool:
+        got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        bodies.extend(json.loads(message["Body"]) for message in got.get("Messages", ()))
+        return any(key in json.dumps(body["requestPayload"]) for body in bodies)
+
+    bodies: list[dict[str, Any]] = []
+    with lacking(pipeline, "thumb", "sqs:SendMessage", sid="Successes"):
+        unheard = upload(pipeline, "success-unheard")
+        pipeline.wait_for("end", lambda: is_done(pipeline, unheard))
+    key = upload(pipeline, "success-heard")
+    pipeline.wait_for("word of it", lambda: heard(key))
+    assert not heard(unheard)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ from tests.faults.strikes import ENDING, KINDS, PASSING, Kind, Strike
 from tests.studio import s3_event, sns_envelope
 
 SOAK = bool(os.environ.get("IMGPIPE_SOAK"))
+ONE = os.environ.get("IMGPIPE_STRIKE", "")
+"""The one fault to be tried, as a test that failed has printed it; all, if there is none."""
 PARTS = 4
 """Each law is as many tests, so that two cores share them."""
 
@@ -54,8 +57,16 @@ def _world(folder: Path, template: str, patch: pytest.MonkeyPatch) -> Iterator[W
     logging.disable(logging.NOTSET)
 
 
-def strikes(calls: list[str], part: int, kinds: tuple[Kind, ...] = ENDING) -> list[Strike]:
-    """Return this part of the faults: each call one of `kinds`, in turn; for `make soak`, each call every kind."""
+def strikes(calls: list[str], part: int, kinds: tuple[Kind, ...] = ENDING) -> Iterator[Strike]:
+    """Yield this part of the faults, and print how each is tried again: pytest shows the last of a test that fails."""
+    for strike in chosen(calls, part, kinds):
+        if not ONE or f"{strike.kind} {strike.call}" == ONE:
+            print(f"to see it again: {replay(strike)}")
+            yield strike
+
+
+def chosen(calls: list[str], part: int, kinds: tuple[Kind, ...]) -> list[Strike]:
+    """Return each call with one of `kinds`, in turn; for `make soak`, each call with every kind."""
     every = sorted(calls)
     if SOAK:
         return [Strike(kind, call) for call in every[part::PARTS] for kind in KINDS]
@@ -64,6 +75,28 @@ def strikes(calls: list[str], part: int, kinds: tuple[Kind, ...] = ENDING) -> li
         for number, call in enumerate(every)
         if number % PARTS == part
     ]
+
+
+def replay(strike: Strike) -> str:
+    """Return the command that tries one strike again."""
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+    only = shlex.quote(f"{strike.kind} {strike.call}")
+    soak = "IMGPIPE_SOAK=1 " if SOAK else ""
+    return f"{soak}IMGPIPE_STRIKE={only} python -m pytest -n 0 {shlex.quote(test)}"
+
+
+def test_a_strike_is_printed_with_the_command_that_tries_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And that command tries this one alone."""
+    calls = ["sqs:CreateQueue one", "sqs:CreateQueue it's"]
+    [first] = strikes(calls, 0, ("denied",))
+    words = dict(
+        word.split("=", 1) for word in shlex.split(capsys.readouterr().out) if "STRIKE=" in word
+    )
+    monkeypatch.setattr(f"{__name__}.ONE", words["IMGPIPE_STRIKE"])
+    tried = [each for part in range(PARTS) for each in strikes(calls, part, ("denied",))]
+    assert tried == [first]
 
 
 def check_message(strike: Strike, told: ImgpipeError | None) -> None:
@@ -175,7 +208,7 @@ def test_an_upload_that_meets_a_fault_is_finished_by_the_next(
         calls = studio.calls(command)
         wanted = _objects(studio)
         assert len(wanted) == 4
-    for strike in [it for part in range(PARTS) for it in strikes(calls, part, KINDS)]:
+    for strike in (it for part in range(PARTS) for it in strikes(calls, part, KINDS)):
         with studio.fresh():
             _make_bucket(studio)
             told = studio.disturbed(command, strike)
@@ -248,7 +281,7 @@ def test_a_backfill_that_meets_a_fault_is_resumed(
         begin()
         calls = studio.calls(lambda: _backfill(studio))
         assert len(keys("enhance")) == 5
-        for strike in [it for part in range(PARTS) for it in strikes(calls, part, KINDS)]:
+        for strike in (it for part in range(PARTS) for it in strikes(calls, part, KINDS)):
             begin()
             told = studio.disturbed(lambda: _backfill(studio), strike)
             check_message(strike, told)
@@ -284,7 +317,7 @@ def test_a_redrive_that_meets_a_fault_is_finished_by_the_next(studio: World) -> 
         calls = studio.calls(lambda: _redrive(studio))
         moved = _bodies(studio, "enhance")
         assert (len(moved), _bodies(studio, "enhance-dlq")) == (4, set())
-    for strike in [it for part in range(PARTS) for it in strikes(calls, part, KINDS)]:
+    for strike in (it for part in range(PARTS) for it in strikes(calls, part, KINDS)):
         with studio.fresh():
             begin()
             told = studio.disturbed(lambda: _redrive(studio), strike)

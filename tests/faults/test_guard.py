@@ -376,7 +376,7 @@ def test_a_batch_with_a_crasher_a_hog_and_a_spinner_does_the_others_at_once() ->
     assert len(store.keys(VARIANTS)) == 7
 
 
-@pytest.mark.fault("F-12")
+@pytest.mark.fault("F-48")
 def test_an_image_that_meets_the_end_of_the_functions_time_comes_back() -> None:
     store = FakeStore()
     bodies = [s3_event(store.upload(UPLOADS, f"incoming/{n}.jpg", b"hang")) for n in range(2)]

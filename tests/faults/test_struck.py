@@ -25,6 +25,9 @@ from tests.pictures import corners, encoded
 from tests.studio import s3_event
 
 ROUNDS = 40 if os.environ.get("IMGPIPE_SOAK") else 4
+SEEDS = [int(os.environ["IMGPIPE_SEED"])] if "IMGPIPE_SEED" in os.environ else range(ROUNDS)
+AGAIN = "IMGPIPE_SEED={} python -m pytest -n 0 tests/faults/test_struck.py"
+"""pytest shows the last line of a test that fails: the seed alone decides what is struck."""
 COMMANDS: dict[str, tuple[str, ...]] = {
     "up": ("up", "--yes"),
     "upload": ("upload", "album", "--wait"),
@@ -100,13 +103,13 @@ def test_twenty_faults_at_calls_that_a_seed_chose(struck: Struck) -> None:
             wanted = snapshot(client)
     assert snapshot(client) == {}
 
-    for seed in range(ROUNDS):
+    for seed in SEEDS:
         chance = random.Random(seed)
         for name in COMMANDS:
             if name == "redrive":
                 struck.fail_one()
-            print(seed, name)
             strike = Strike(chance.choice(KINDS), chance.choice(sorted(struck.calls[name])))
+            print(f"{name}: {strike}; to see it again: {AGAIN.format(seed)}")
             code = struck.run(name, strike)
             assert code == 0 or strike.kind not in PASSING, f"{name}: {strike}"
             struck.run(name)

@@ -14,7 +14,10 @@ from typing import Any
 from tests.photos import ROOT
 
 PIP_AUDIT = ROOT / ".venv" / "security" / "bin" / "pip-audit"
-LOCKS = ("requirements.lock", "requirements-dev.lock", "imgpipe/deploy/requirements-lambda.txt")
+LOCKS = (
+    *sorted(file.name for file in ROOT.glob("requirements*.lock")),
+    "imgpipe/deploy/requirements-lambda.txt",
+)
 
 
 def main() -> int:

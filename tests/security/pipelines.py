@@ -75,6 +75,12 @@ notify: {{completed: {{email: [studio@studio.photo]}}}}
 {PROD}"""
 
 
+KEYED = GUEST.replace("guest", "keyed").replace(
+    "outputs: processed/", f"outputs: processed/, kms_key: arn:aws:kms:{REGION}:{ACCOUNT}:key/k1"
+)
+"""Of a bucket with a key of its own. The embedded cloud has no KMS, so that no code can be tried there without it."""
+
+
 def specs() -> Iterator[tuple[str, Spec]]:
     for known in templates.every():
         yield known.name, spec.load(known.file, "local")
@@ -92,6 +98,7 @@ def build(made: Spec, account: str = ACCOUNT, region: str = REGION) -> Graph:
 def graphs() -> Iterator[tuple[str, Graph]]:
     for name, made in specs():
         yield name, build(made)
+    yield "keyed", build(declare(KEYED, "prod"))
 
 
 def exported() -> Iterator[tuple[str, str]]:
