@@ -63,7 +63,7 @@ COUNTED = """\
 *injected* counts the faults of that kind in the run above, in both harnesses: calls that failed, not times in
 which calls fail; messages that were begun beside a copy, not copies. A fault may count in more than one row. Where the
 column is empty, the harnesses draw no such fault: tests alone put it in. Of what happens to the machine (F-17, F-27,
-F-37, F-39) there are a few in all the storms, no more.
+F-37, F-39) there are a few in all the storms, no more. Where it says 0, a storm brought the fault and no call met it.
 """
 NOT_PROMISED = """## What is not promised
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ def guarantees() -> ModuleType:
 
 def test_every_fault_has_a_test_and_every_marker_a_row(guarantees: ModuleType) -> None:
     known = {row for rows in guarantees.rows().values() for row in rows}
-    assert known == {f"F-{number}" for number in range(1, 49)}
+    assert known == {f"F-{number}" for number in range(1, 50)}
     assert {row for row, _, _ in guarantees.marked()} == known
 
 
@@ -57,3 +58,26 @@ def test_changed_code_makes_the_figures_old_and_changed_words_do_not(
     assert guarantees.sources(tmp_path) == guarantees.sources()
     module.write_text(text.replace('"done": 3', '"done": 1'))
     assert guarantees.sources(tmp_path) != guarantees.sources()
+
+
+def test_a_row_counts_the_faults_that_it_speaks_of_and_no_others(guarantees: ModuleType) -> None:
+    faults = {
+        "kill after: put by images": 1,
+        "kill after: put_item by writer": 10,
+        "done, answer lost: put_item by writer": 100,
+        "done, answer lost: put_item by notifier": 1000,
+        "time ran out": 10_000,
+        "calls that failed: slow of s3": 100_000,
+    }
+    told = json.loads(json.dumps(guarantees.figures()))
+    told["harnesses"] = {"simulation": {**told["harnesses"]["simulation"], "faults": faults}}
+    page = guarantees.page(guarantees.rows(), {}, told)
+    counts = dict(re.findall(r"^\| (F-\d+) .*\| ([\d,]+) \| \*\*open", page, re.MULTILINE))
+    found = {row: count for row, count in counts.items() if count != "0"}
+    assert found == {
+        "F-12": "100,000",
+        "F-32": "1",
+        "F-41": "110",
+        "F-48": "10,011",
+        "F-49": "1,100",
+    }
