@@ -1,4 +1,6 @@
-"""Put, put, delete, put of the same bytes on one key, told of late, more than once, in any order, and by ourselves."""
+"""Put, put, delete, put of the same bytes on one key, told of late, more than once, in an order that a seed shuffled,
+and by ourselves. That every order ends alike is a law in `tests/property/test_orders`.
+"""
 
 from __future__ import annotations
 

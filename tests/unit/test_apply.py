@@ -102,6 +102,26 @@ def test_an_interrupt_starts_nothing_new_and_ends_every_wait() -> None:
     assert ended == ["slow"]
 
 
+@pytest.mark.fault("F-4")
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_an_interrupt_at_any_word_of_progress_begins_nothing_more(moment: int) -> None:
+    begun, ended = list[str](), list[str]()
+
+    def perform(_: Site, action: Action) -> None:
+        begun.append(action.key.name)
+        ended.append(action.key.name)
+
+    chain = [_action("a"), _action("b", "a"), _action("c", "b"), _action("d", "c")]
+    run = apply(SITE, chain, perform=perform)
+    told = [next(run) for _ in range(moment)]
+    with pytest.raises(KeyboardInterrupt):
+        run.throw(KeyboardInterrupt)
+    announced = [one.action.key.name for one in told if one.state == "started"]
+    assert begun == ended == announced
+    with pytest.raises(StopIteration):
+        next(run)
+
+
 def test_closing_early_also_ends_what_waits() -> None:
     ended = threading.Event()
 

@@ -186,6 +186,7 @@ def test_no_role_of_ours_has_wide_rights() -> None:
     assert [policy.unbounded(policy.parse(one.policy)) for one in roles] == [[]] * len(roles)
 
 
+@pytest.mark.fault("F-44")
 @pytest.mark.parametrize(
     ("age_days", "severity"), [(11.5, None), (12.5, Severity.RISK), (13.5, Severity.BROKEN)]
 )

@@ -155,16 +155,15 @@ def not_sent_json(item: NotSent) -> dict[str, Any]:
     }
 
 
+NO_WHOLE = "no file uploaded as a whole"
+
+
 def summary(tally: Tally) -> str:
     """Return the last line: what was sent at what rate, and how the images ended."""
     seconds = max(tally.last_sent - tally.started, 0.001)
     rate = render.size((tally.sent_bytes - tally.resumed_bytes) / seconds)
-    took = (
-        f"{render.size(tally.sent_bytes)} in {seconds:.1f} s ({rate}/s)"
-        if tally.sent
-        else "none to its end"
-    )
-    parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took}"]
+    took = f"{render.size(tally.sent_bytes)} in {seconds:.1f} s ({rate}/s)"
+    parts = [f"{words.plural(tally.sent, 'file')} uploaded, {took}" if tally.sent else NO_WHOLE]
     parts += [f"{count:,} {words.status(status)}" for status, count in sorted(tally.ends.items())]
     if tally.not_sent:
         parts.append(f"[red]{tally.not_sent:,} not uploaded[/]")

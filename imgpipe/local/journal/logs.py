@@ -1,14 +1,16 @@
 """CloudWatch Logs: the groups are settings; events are entries of a few at a time, as they came.
 
 An entry names the moment its group was made, so that a group which is deleted and made anew doesn't inherit the old
-one's events.
+one's events. Of each group the youngest events are kept, so that neither memory nor disk grow with every image.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
+from collections import Counter, deque
 from typing import Any
 
 from ministack.services import cloudwatch_logs
@@ -17,6 +19,8 @@ from imgpipe.local.journal.settings import Settings
 from imgpipe.local.journal.store import Journal
 
 KIND = "log"
+KEEP = 20_000
+"""How many events of a group are kept, the youngest; AWS keeps all for as long as the group says."""
 DAY_S = 24 * 3600
 
 _stock_append = cloudwatch_logs._append_log_events
@@ -57,13 +61,31 @@ class Logs:
         self._homes: dict[int, tuple[Any, list[Any]]] = {}
         self._saved: set[tuple[Any, ...]] = set()
         self._number = itertools.count()
+        self._kept: dict[tuple[Any, ...], deque[tuple[str, int, Any]]] = {}
+        self._counts: Counter[tuple[Any, ...]] = Counter()
+        self._lock = threading.Lock()
 
     def appended(self, stream: Any, events: list[Any]) -> None:
         home = self._home(stream)
         if home is None or not events:
             return
         text = json.dumps([*home, stream["creationTime"], events])
-        self._journal.mark(KIND, f"{next(self._number):016x}", lambda: text)
+        with self._lock:
+            key = f"{next(self._number):016x}"
+            self._journal.mark(KIND, key, lambda: text)
+            self._keep(tuple(home[:4]), key, len(events), stream)
+
+    def _keep(self, group: tuple[Any, ...], key: str, count: int, stream: Any) -> None:
+        """Remember an entry, and forget the oldest of its group while there are too many events."""
+        entries = self._kept.setdefault(group, deque())
+        entries.append((key, count, stream))
+        self._counts[group] += count
+        while self._counts[group] > KEEP and len(entries) > 1:
+            old, gone, of = entries.popleft()
+            self._counts[group] -= gone
+            with cloudwatch_logs._log_events_lock:
+                del of["events"][:gone]
+            self._journal.mark(KIND, old, lambda: None)
 
     def _home(self, stream: Any) -> list[Any] | None:
         known = self._homes.get(id(stream))
@@ -100,6 +122,7 @@ class Logs:
             )
             self._saved.add((account, region, group_name, group_made))
             _stock_append(stream, events)
+            self._keep((account, region, group_name, group_made), key, len(events), stream)
 
     def install(self) -> None:
         def append(stream: Any, events: list[Any]) -> None:
