@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -40,3 +43,94 @@ def test_a_condition_holds_for_the_same_items(expression: str, one: dict[str, An
 def test_what_is_refused_stays_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="Invalid"):
         dynamodb._evaluate_condition(expression, {}, GIVEN, {}, "KeyConditionExpression")
+
+
+INDEX = "by_status"
+KEYS = ("pk", "sk", "status_shard", "uploaded_at")
+TABLE = {
+    "TableName": "images",
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in KEYS],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": INDEX,
+            "KeySchema": [
+                {"AttributeName": "status_shard", "KeyType": "HASH"},
+                {"AttributeName": "uploaded_at", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[None]:
+    """Two partitions of rows, of which many came at the same moment; and some that aren't in the index."""
+    held, dynamodb.dynamodb._tables = dynamodb.dynamodb._tables, {}
+    assert dynamodb.dynamodb._create_table(TABLE)[0] == 200
+    at = random.Random(7)
+    for number in range(120):
+        row = {"pk": {"S": f"{at.randrange(10**6):x}\U0001f98a"}, "sk": {"S": "image"}}
+        if number % 10:
+            row |= item(f"done#{number % 2}", f"2026-{at.randrange(6):02}")
+        assert dynamodb.dynamodb._put_item({"TableName": "images", "Item": row})[0] == 200
+    yield
+    dynamodb.dynamodb._tables = held
+
+
+def answers(ask: Any, **asked: Any) -> list[Any]:
+    """Return what a Query answers, page by page to its end."""
+    told: list[Any] = []
+    start: dict[str, Any] = {}
+    while True:
+        status, _, body = ask({"TableName": "images", "IndexName": INDEX, **asked, **start})
+        told.append((status, json.loads(body)))
+        if "LastEvaluatedKey" not in told[-1][1]:
+            return told
+        start = {"ExclusiveStartKey": told[-1][1]["LastEvaluatedKey"]}
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("expression", "given"),
+    [
+        (STATUS, {":s": {"S": "done#1"}}),
+        (STATUS, {":s": {"S": "none"}}),
+        (SPAN, {":s": {"S": "done#1"}, ":a": {"S": "2026-01"}, ":b": {"S": "2026-03"}}),
+        (SPAN, {":s": {"S": "done#1"}, ":a": {"S": "2026-03"}, ":b": {"S": "2026-01"}}),
+        (STATUS, {":s": {"N": "7"}}),
+        (STATUS, {}),
+        ("sk = :s", {":s": {"S": "image"}}),
+    ],
+)
+def test_a_query_of_a_few_answers_the_same_page_by_page(
+    monkeypatch: pytest.MonkeyPatch, expression: str, given: Any, limit: int, *, ahead: bool
+) -> None:
+    monkeypatch.setattr(dynamodb.dynamodb, "_index_members", dynamodb._index_members)
+    asked = {
+        "KeyConditionExpression": expression,
+        "ExpressionAttributeValues": given,
+        "ScanIndexForward": ahead,
+        "Limit": limit,
+    }
+    short = answers(dynamodb._query, **asked)
+    assert short == answers(dynamodb._stock_query, **asked)
+
+
+def test_a_query_of_a_few_looks_at_no_others(table: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb.dynamodb, "_index_members", dynamodb._index_members)
+    seen: list[Any] = []
+    stock = dynamodb.dynamodb._index_order_value
+    monkeypatch.setattr(
+        dynamodb.dynamodb, "_index_order_value", lambda *it: (seen.append(it), stock(*it))[1]
+    )
+    asked = {"KeyConditionExpression": STATUS, "ExpressionAttributeValues": {":s": {"S": "done#1"}}}
+    dynamodb._query({"TableName": "images", "IndexName": INDEX, "Limit": 2, **asked})
+    assert 0 < len(seen) < 20
