@@ -163,7 +163,8 @@ def local_target(folder: Path) -> Target:
 
     Raises UnreachableError when none was started, or when its process died without saying so.
     """
-    hint = "imgpipe local start"
+    # Where nothing was ever up, there is nothing to start but the pipeline.
+    hint = "imgpipe local start" if (folder / LOCK_FILE).parent.is_dir() else "imgpipe up"
     try:
         lock = json.loads((folder / LOCK_FILE).read_text())
     except (OSError, ValueError) as error:

@@ -1,4 +1,5 @@
-"""The latest images, held in memory: what a search that no index answers is made from, while somebody looks.
+"""The latest images, held in memory: what a search that no index answers is made from, while somebody looks; and the
+pages of all images that follow the first one.
 
 A search by name, camera, colour or tag must read every row; that takes seconds where a person types. So what such a
 search chooses by is held here, of `MOST` images at most (some 1,200 bytes each). Nothing is shown from memory: the rows
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 MOST = 20_000
 AGAIN_S = 600.0
 """On AWS a reading of 20,000 rows is about 7,500 read units: a fifth of a cent."""
+FLOODED_S = 30.0
+"""How long after a burst that was told in part all is read again: meanwhile the table is asked."""
 DEAF_S = 10.0
 """Who heard nothing for so long may be wrong, and is not asked."""
 FACTS = ("palette", "tags", "exif")
@@ -64,7 +67,7 @@ class Catalogue:
         self._known: dict[str, Row] | None = None
         self._meanwhile: dict[str, Row] = {}
         self._order: tuple[Row, ...] | None = None
-        self._whole = self._reading = self._deaf = False
+        self._whole = self._reading = self._deaf = self._wary = False
         self._due = self._heard_at = -math.inf
 
     def take_turn(self) -> bool:
@@ -79,7 +82,7 @@ class Catalogue:
         try:
             found = list(self._latest())
             with self._lock:
-                self._known = {row["key"]: row for row in found[: self._most]}
+                self._known = None if self._wary else {it["key"]: it for it in found[: self._most]}
                 self._whole, self._order = len(found) <= self._most, None
                 for row in self._meanwhile.values():
                     self._keep(row)
@@ -88,7 +91,8 @@ class Catalogue:
         finally:
             with self._lock:
                 self._meanwhile.clear()
-                self._reading, self._due = False, self._now() + AGAIN_S
+                self._due = self._now() + (FLOODED_S if self._wary else AGAIN_S)
+                self._reading = self._wary = False
 
     def note(self, changed: Iterable[Row]) -> None:
         """Hear of all rows that changed since the last time, none if none did."""
@@ -100,6 +104,12 @@ class Catalogue:
                 if self._reading:
                     self._meanwhile[row["key"]] = row
                 self._keep(row)
+
+    def mistrust(self) -> None:
+        """Hear that more changed than was told: what is held answers nothing until all is read again, a while later."""
+        with self._lock:
+            self._known, self._order, self._wary = None, None, self._reading
+            self._due = min(self._due, self._now() + FLOODED_S)
 
     def forget(self, key: str) -> None:
         """Hear that an image is gone for good."""
@@ -114,8 +124,13 @@ class Catalogue:
             self._deaf = True
 
     def page(self, search: gallery.Search, cursor: str | None, size: int) -> gallery.Page:
-        """Return what `gallery.page` does."""
-        held = self._held() if search.chooses else None
+        """Return what `gallery.page` does: from memory what no index answers, and what follows a first page of all.
+
+        Of all, the first page is the table's, and shows what came this moment. One that follows is a single question
+        about known keys instead of one for each status and shard.
+        """
+        follows = bool(cursor) and search.statuses == gallery.SHOWN
+        held = self._held() if search.chooses or follows else None
         if held is None:
             return gallery.page(self._project, search, cursor, size)
         found = self._rows(held, search, cursor, size)
@@ -151,6 +166,8 @@ class Catalogue:
         if self._known is None:
             return
         known = self._known.get(row["key"])
+        if known == row:
+            return
         if known is None or str(known["updated_at"]) <= str(row["updated_at"]):
             self._known[row["key"]] = row
             self._order = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgpipe.errors import UsageError
 from imgpipe.operate import images, metadata, rows
@@ -68,6 +68,19 @@ def page(project: Project, search: Search, cursor: str | None, size: int) -> Pag
     few = None if search.chooses else (size + 1) // 2
     found = from_table(project, search, cursor, few)
     return fill(project.graph.prefix, search, found, size, cursor)
+
+
+def beside(project: Project, row: Row) -> tuple[str, str]:
+    """Return the keys of the images uploaded just after and just before this one; "" where it is the last, or first."""
+    at, when = row["uploaded_at"], from_iso(row["uploaded_at"])
+
+    def nearest(**stretch: Any) -> str:
+        found = rows.by_status(
+            project, SHOWN, page_size=2, where=lambda it: bool(it["uploaded_at"] != at), **stretch
+        )
+        return next((str(it["key"]) for it in found), "")
+
+    return nearest(since=when, oldest_first=True), nearest(until=when)
 
 
 def from_table(

@@ -43,7 +43,12 @@ class Live:
         self._told: dict[str, str] = {}
         self._awaited: dict[str, float] = {}
         self._begun = tell_latest
-        self._looked = False
+        self._looked = self._flooded = False
+
+    @property
+    def flooded(self) -> bool:
+        """Whether more may have changed than was told the last time."""
+        return self._flooded
 
     @property
     def busy(self) -> bool:
@@ -86,6 +91,7 @@ class Live:
             old = 0 if self._is_news(row) else old + 1
             if old == LATEST:
                 break
+        self._flooded = self._looked and old < LATEST and len(found) == most
         self._looked = True
         return found
 

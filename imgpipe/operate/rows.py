@@ -85,8 +85,9 @@ def by_status(
     limit: int | None = None,
     page_size: int | None = None,
     where: Callable[[Row], bool] = bool,
+    oldest_first: bool = False,
 ) -> Iterator[Row]:
-    """Yield rows, the latest upload first, in whichever of `statuses` they are.
+    """Yield rows, the latest upload first unless `oldest_first`, in whichever of `statuses` they are.
 
     `prefix` and `where` choose among what was read: no index holds keys or facts, so they save
     nothing; statuses and dates do. `page_size` is for a reader who wants a few at once: so many
@@ -98,14 +99,17 @@ def by_status(
     in_order(since, until)
     dynamodb, table = project.cloud.client("dynamodb"), project.graph.table
     size = {"Limit": page_size} if page_size else {}
-    queries = [{**_query(table, shard, since, until), **size} for shard in _shards(statuses)]
+    order = {"ScanIndexForward": True} if oldest_first else {}
+    queries = [
+        {**_query(table, shard, since, until), **size, **order} for shard in _shards(statuses)
+    ]
     firsts = parallel.together(*(partial(_page, dynamodb, query) for query in queries))
     streams = [
         map(from_item, _items(dynamodb, query, first))
         for query, first in zip(queries, firsts, strict=True)
         if first.get("Items")
     ]
-    found = _newest_first(streams)
+    found = _in_order(streams, oldest_first=oldest_first)
     chosen = (row for row in found if row["key"].startswith(prefix) and where(row))
     return islice(chosen, limit)
 
@@ -135,15 +139,15 @@ def facts_by_status(
     only = _projection(steps, facts)
     queries = [{**_query(table, shard, None, None), **only} for shard in _shards(statuses)]
     streams = [map(_told, _items(dynamodb, query)) for query in queries]
-    return islice(_newest_first(streams), limit)
+    return islice(_in_order(streams), limit)
 
 
 def _shards(statuses: Sequence[str]) -> list[str]:
     return [f"{status}#{shard}" for status in statuses for shard in range(SHARDS)]
 
 
-def _newest_first(streams: Iterable[Iterator[Row]]) -> Iterator[Row]:
-    return heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=True)
+def _in_order(streams: Iterable[Iterator[Row]], *, oldest_first: bool = False) -> Iterator[Row]:
+    return heapq.merge(*streams, key=lambda row: str(row["uploaded_at"]), reverse=not oldest_first)
 
 
 def count(

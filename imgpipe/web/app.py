@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PING_S = 15
+PAGE_FAILED = "This page can't be shown"
+PART_FAILED = "The cloud didn't answer as it should"
 
 
 class Console:
@@ -110,6 +112,7 @@ def _routes(console: Console) -> list[Route | Mount]:
         Route("/tiles", gallery.tiles),
         Route("/counts", gallery.counts),
         Route("/image", gallery.image),
+        Route("/beside", gallery.beside),
         Route("/made", gallery.made),
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
@@ -132,16 +135,20 @@ def _refused(console: Console, request: Request, error: HTTPException) -> Respon
 
 
 def _failed(console: Console, request: Request, error: Exception) -> Response:
-    known = cloud.explain(error, "This page can't be shown")
+    known = cloud.explain(error, PART_FAILED if _is_part(request) else PAGE_FAILED)
     status = {MissingError: 404, UsageError: 400, UnreachableError: 503}.get(type(known), 502)
     if console.read_only and status >= 500:
         return _error(console, request, status, *hub.DISCREETLY)
     return _error(console, request, status, known.what, known.why, known.hint)
 
 
+def _is_part(request: Request) -> bool:
+    return "hx-request" in request.headers
+
+
 def _error(
     console: Console, request: Request, status: int, what: str, why: str, hint: str
 ) -> Response:
-    values = {"status": status, "what": what, "why": why, "hint": hint}
-    name = "error_part.html" if "hx-request" in request.headers else "error.html"
+    values = {"status": status, "what": what, "why": why, **show.hinted(hint)}
+    name = "error_part.html" if _is_part(request) else "error.html"
     return HTMLResponse(console.render(name, **values), status)

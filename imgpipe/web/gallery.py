@@ -130,6 +130,13 @@ class Gallery:
             return HTMLResponse(self._console.render("image.html", **values))
         return self._console.page("image_page.html", **values)
 
+    def beside(self, request: Request) -> Response:
+        """The addresses of the images before and after one, for its page of its own."""
+        row = metadata.show(self._console.project, request.query_params.get("key", ""))
+        found = gallery.beside(self._console.project, row)
+        before, after = (f"/image?key={quote(key, safe='')}" if key else "" for key in found)
+        return JSONResponse({"before": before, "after": after})
+
     def _about(self, row: Row) -> dict[str, Any]:
         prefix, key = self._console.project.graph.prefix, row["key"]
         variants = [

@@ -19,6 +19,7 @@ from imgpipe.errors import ImgpipeError
 from imgpipe.operate.catalogue import Catalogue
 from imgpipe.operate.live import Live
 from imgpipe.operate.pulse import pulse
+from imgpipe.web import show
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -139,7 +140,8 @@ class Hub:
         if not self._trouble:
             LOG.warning("%s", error)
         told = DISCREETLY if self._discreet else (error.what, error.why, error.hint)
-        self._trouble = dict(zip(("what", "why", "hint"), told, strict=True))
+        what, why, hint = told
+        self._trouble = {"what": what, "why": why, **show.hinted(hint)}
         self._send("trouble", self._trouble)
 
     async def _look(self) -> None:
@@ -148,6 +150,8 @@ class Hub:
             self._live.expect(self._expected.pop())
         changed = await run_in_threadpool(self._live.changes)
         self.catalogue.note(changed)
+        if self._live.flooded:
+            self.catalogue.mistrust()
         for row in changed:
             self._send("image", self._render(row))
         if self.catalogue.take_turn():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import secrets
@@ -33,10 +34,17 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"{host}:{port}", error.strerror or str(error), hint="imgpipe web --port 0"
+            f"{host}:{port}", error.strerror or str(error), hint=_way_out(error)
         ) from error
     listener.listen(128)
     return listener
+
+
+def _way_out(error: OSError) -> str:
+    """Return what helps: another port where it is the port, or else another address."""
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return "imgpipe web --port 0"
+    return "--host takes an address of this machine; without it, imgpipe web listens on 127.0.0.1"
 
 
 def here(host: str) -> str:

@@ -27,6 +27,7 @@ STATUS_WORDS = {
     "removed": "Removed",
 }
 _UNREADABLE = re.compile(r"[%\x00-\x1f]")
+_COMMAND = re.compile(r"(?:imgpipe|aws) [^,;]*")
 UNSAID = "It could not be made"
 SHOWN_FORMATS = ("jpeg", "png", "webp", "avif", "gif")
 """What browsers show."""
@@ -85,6 +86,12 @@ def made_url(key: str) -> str:
 def written(key: str) -> str:
     """Return a key as it stands in an attribute of a page: a browser reads a carriage return there as a line feed."""
     return _UNREADABLE.sub(lambda found: f"%{ord(found[0]):02X}", key)
+
+
+def hinted(hint: str) -> dict[str, str]:
+    """Return a hint as `command`, where it is one to be run as it stands, or else as `hint`, in words."""
+    is_command = _COMMAND.fullmatch(hint)
+    return {"hint": "" if is_command else hint, "command": hint if is_command else ""}
 
 
 def reason(row: Row, *, discreet: bool = False) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from imgpipe.errors import CloudError
 from imgpipe.operate import gallery, rows
-from imgpipe.operate.catalogue import DEAF_S, Catalogue
+from imgpipe.operate.catalogue import DEAF_S, FLOODED_S, Catalogue
 from imgpipe.operate.gallery import Search
 from imgpipe.operate.times import iso
 
@@ -105,6 +105,49 @@ def test_a_search_reads_no_more_rows_than_it_shows(table: Table) -> None:
     before = table.scanned
     assert len(catalogue.page(Search(name="hill"), None, 40).rows) == 40
     assert table.scanned == before
+
+
+def test_what_follows_the_first_page_of_all_is_asked_for_by_key(table: Table) -> None:
+    expected = [it["key"] for it in gallery.page(PROJECT, Search(), None, 1000).rows]
+    catalogue = opened()
+    first = catalogue.page(Search(), None, 40)
+    before = table.scanned
+    second = catalogue.page(Search(), first.cursor, 40)
+    assert table.scanned == before
+    assert [it["key"] for it in (*first.rows, *second.rows)] == expected[:80]
+    assert walk(catalogue, Search()) == expected
+
+
+def test_a_first_page_shows_what_nobody_heard_of_yet(table: Table) -> None:
+    catalogue = opened()
+    late = table.put(row(600, key="incoming/late.jpg"))
+    assert catalogue.page(Search(), None, 5).rows[0] == late
+
+
+def test_after_a_flood_the_table_is_asked_until_all_is_read_again(table: Table) -> None:
+    clock = [0.0]
+    catalogue = Catalogue(PROJECT, now=lambda: clock[0], sleep=lambda _: None)
+    catalogue.note(())
+    assert catalogue.take_turn()
+    catalogue.read()
+    first = catalogue.page(Search(), None, 5)
+    catalogue.mistrust()
+    assert not catalogue.ready
+    before = table.scanned
+    catalogue.page(Search(), first.cursor, 5)
+    assert table.scanned > before
+    assert not catalogue.take_turn(), "not at every look of a long burst"
+    clock[0] = FLOODED_S
+    catalogue.note(())
+    assert catalogue.take_turn()
+    catalogue.mistrust()
+    catalogue.read()
+    assert not catalogue.ready, "it was read while more came than was told"
+    clock[0] = 2 * FLOODED_S
+    catalogue.note(())
+    assert catalogue.take_turn()
+    catalogue.read()
+    assert catalogue.ready
 
 
 def test_what_changed_unheard_is_shown_as_it_is_now(table: Table) -> None:

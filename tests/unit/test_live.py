@@ -63,7 +63,11 @@ def test_a_flood_is_told_in_part(table: dict[str, dict[str, Any]]) -> None:
     live = Live(PROJECT, now=lambda: 0.0)
     live.changes()
     add(table, *map(row, range(1000, 1000 + 2 * MOST_LATEST)))
+    assert not live.flooded
     assert len(live.changes()) == MOST_LATEST
+    assert live.flooded
+    live.changes()
+    assert not live.flooded
 
 
 def test_an_image_on_its_way_is_told_of_again_when_it_ends(

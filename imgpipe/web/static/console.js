@@ -15,16 +15,16 @@ export const silent = () => $("#offline").hidden && toast("The console doesn't a
 
 export async function post(url, data) {
   const answer = await fetch(url, { method: "POST", headers: { ...OWN, "content-type": "application/json" }, body: JSON.stringify(data) });
-  if (!answer.ok) throw new Error(await said(answer));
+  if (!answer.ok) throw await refused(answer);
   return answer;
 }
 
-// What an error page says, in one line.
-export async function said(answer) {
+// What an error page says: in one line, and in its parts.
+export async function refused(answer) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const words = ["[data-what]", "[data-why]"].map((it) => $(it, page)?.textContent).filter(Boolean);
-  said.hint = $("[data-hint]", page)?.textContent ?? "";
-  return words.join(": ") || page.body.textContent.trim() || `It answered ${answer.status}.`;
+  const [what, why, hint, command] = ["what", "why", "hint", "command"].map((it) => $(`[data-${it}]`, page)?.textContent ?? "");
+  const words = [what, why].filter(Boolean).join(": ") || page.body.textContent.trim() || `It answered ${answer.status}.`;
+  return Object.assign(new Error(words), { what, why, hint, command, status: answer.status });
 }
 
 // Server-sent events. The browser comes back by itself; meanwhile the page says so.
@@ -59,9 +59,7 @@ function connect() {
     const it = JSON.parse(event.data), box = $("#trouble");
     show("trouble");
     box.hidden = false;
-    $("[data-what]", box).textContent = it.what;
-    $("[data-why]", box).textContent = it.why;
-    $("[data-hint]", box).textContent = it.hint;
+    for (const part of ["what", "why", "hint", "command"]) $(`[data-${part}]`, box).textContent = it[part];
   });
   for (const name of ["image", "gone", "pulse"]) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
 }

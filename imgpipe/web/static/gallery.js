@@ -1,5 +1,5 @@
 // The gallery: pages of tiles that come while one scrolls and go when they are far, and one image closely.
-import { $, $$, OWN, body, asking, on, said, silent, toast } from "./console.js";
+import { $, $$, OWN, body, asking, on, refused, silent, toast } from "./console.js";
 
 const FAR = "2500px";
 const chunks = $("#chunks");
@@ -23,15 +23,39 @@ export const settle = (root) => $$("img.picture", root).forEach((it) => it.compl
 
 // Pages. A page that is far from the window keeps its height and its address, and no tile: memory doesn't grow.
 let turn = 0;
+async function ask(url) {
+  const answer = await fetch(url, { headers: OWN });
+  if (!answer.ok) throw await refused(answer);
+  return { headers: answer.headers, html: await answer.text() };
+}
+// The page after the last one is fetched before it is reached, so that a scroll doesn't wait for it. What changes
+// meanwhile is put in its place when it is shown.
+let ahead = null;
+function prepare(url) {
+  const asked = ask(url);
+  asked.catch(() => null); // whoever shows it asks again, and tells
+  ahead = { url, asked, changed: new Map() };
+}
+async function prepared(url) {
+  const it = ahead;
+  if (it?.url !== url) return ask(url);
+  const answer = await it.asked.catch(() => ask(url));
+  if (ahead === it) ahead = null;
+  return { ...answer, changed: it.changed };
+}
+function catchUp(section, changed) {
+  for (const [key, html] of changed ?? []) {
+    for (const it of $$(selector(key), section)) if (html) it.replaceWith(tileOf(html)); else it.remove();
+  }
+}
 async function fill(section) {
   const mine = turn;
   section.dataset.state = "loading";
   try {
-    const answer = await fetch(section.dataset.url, { headers: OWN });
-    if (!answer.ok) throw new Error(await said(answer));
-    const html = await answer.text();
+    const answer = await prepared(section.dataset.url);
     if (mine !== turn) return;
-    section.innerHTML = html;
+    section.innerHTML = answer.html;
+    catchUp(section, answer.changed);
     section.classList.remove("loading");
     section.style.height = "";
     section.dataset.state = "there";
@@ -76,6 +100,7 @@ function add(url) {
   const section = sectionFor(url);
   section.style.height = "400px";
   chunks.append(section);
+  prepare(url);
   watch.observe(section);
 }
 const MESSAGES = ["empty", "nothing", "broken", "end", "looking"];
@@ -88,12 +113,15 @@ function broken(error) {
   for (const id of MESSAGES) $(`#${id}`).hidden = id !== "broken";
   chunks.hidden = true;
   chunks.setAttribute("aria-busy", "false");
-  $("#broken [data-why]").textContent = error.message;
-  $("#broken [data-hint]").textContent = said.hint ?? "";
+  const ours = error.status < 500; // what was asked for is amiss, and not the cloud
+  $("#broken [data-what]").textContent = ours ? error.what : "The images can't be read";
+  $("#broken [data-why]").textContent = ours ? error.why : error.status ? error.message : "The console doesn't answer.";
+  for (const part of ["hint", "command"]) $(`#broken [data-${part}]`).textContent = error[part] ?? "";
 }
 // What is shown stays until the answer is there: a search doesn't flicker while somebody types.
 export function reload(url = chunks.dataset.first) {
   turn += 1;
+  ahead = null;
   chunks.dataset.first = url;
   chunks.setAttribute("aria-busy", "true");
   watch.disconnect();
@@ -152,6 +180,7 @@ if (form) {
 
 // What changed elsewhere: a tile that is shown is replaced where it is; a new one comes to the front.
 on("image", ({ key, status, html }) => {
+  ahead?.changed.set(key, html);
   const there = $$(selector(key));
   for (const old of there) {
     const held = old.contains(document.activeElement);
@@ -213,6 +242,7 @@ $("#fresh-clear")?.addEventListener("click", () => {
 // Erasing is asked about in a dialog over the image; what was erased is shown no more.
 if ($("#ask")) asking($("#ask"));
 function gone(key) {
+  ahead?.changed.set(key, "");
   for (const it of $$(selector(key))) it.remove();
   newcomer(key);
   // Who is being asked about it, or reads its receipt, reads to the end first.
@@ -352,7 +382,25 @@ function dress() {
   timeline?.addEventListener("toggle", ask);
   if (timeline) ask();
 }
-if (sheet && !sheet.showModal) dress();
+// An image's page of its own: those before and after it are asked for when it is there.
+const besides = $("#beside");
+async function lead() {
+  const answer = await fetch(besides.dataset.url, { headers: OWN }).catch(() => null);
+  if (!answer?.ok) return;
+  for (const [side, url] of Object.entries(await answer.json())) {
+    const link = $(`[data-turn="${side}"]`, besides);
+    if (url) { link.href = url; link.removeAttribute("aria-disabled"); }
+  }
+}
+if (sheet && !sheet.showModal) {
+  dress();
+  lead();
+  document.addEventListener("keydown", (event) => {
+    if (event.target.matches("input") || $("dialog[open]") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const side = { ArrowLeft: "before", ArrowRight: "after" }[event.key];
+    if (side) $(`[data-turn="${side}"][href]`, besides)?.click();
+  });
+}
 
 // Arrow keys walk the tiles.
 document.addEventListener("keydown", (event) => {
