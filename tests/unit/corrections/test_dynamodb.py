@@ -134,3 +134,39 @@ def test_a_query_of_a_few_looks_at_no_others(table: None, monkeypatch: pytest.Mo
     asked = {"KeyConditionExpression": STATUS, "ExpressionAttributeValues": {":s": {"S": "done#1"}}}
     dynamodb._query({"TableName": "images", "IndexName": INDEX, "Limit": 2, **asked})
     assert 0 < len(seen) < 20
+
+
+NESTED = {
+    "pk": {"S": "a"},
+    "steps": {
+        "M": {
+            "exif": {"M": {"facts": {"M": {"tags": {"L": [{"S": "x"}, {"S": "y"}]}}}}},
+            "thumb": {"M": {"ms": {"N": "4"}}},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("one", [NESTED, {"pk": {"S": "b"}}, {}])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "pk",
+        "pk, #n0.exif.facts.tags, #n0.thumb.ms",
+        "#n0.exif.facts.tags[1], pk",
+        "#n0.exif.facts.tags[0], #n0.exif.facts.tags[1]",
+        "#n0.none, nobody",
+        "",
+    ],
+)
+def test_a_projection_shows_the_same(expression: str, one: dict[str, Any]) -> None:
+    for _ in range(2):
+        asked = (one, expression, {"#n0": "steps"})
+        assert dynamodb._project_item(*asked) == dynamodb._stock_project(*asked)
+
+
+@pytest.mark.parametrize("expression", ["pk, pk", "#n0, #n0.exif", "status", "pk, #n0.exif, #n0"])
+def test_a_projection_that_is_refused_stays_refused(expression: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Invalid"):
+            dynamodb._project_item(NESTED, expression, {"#n0": "steps"})
