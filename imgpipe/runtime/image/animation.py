@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgpipe.runtime.errors import Reason, Rejected, megabytes
+from imgpipe.runtime.image import sequence
 from imgpipe.runtime.image.opening import refusals
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ def shown_ms(opened: Opened) -> int:
     return round(found) if isinstance(found, int | float) and found > 0 else SHOWN_MS
 
 
-def plays(opened: Opened) -> int:
+def plays(opened: Opened, data: bytes) -> int:
     """Return how often it is played; a GIF says how often it is repeated, if at all."""
+    if opened.format == "AVIF":
+        return sequence.plays(data)
     said = opened.im.info.get("loop")
     if opened.format == "GIF":
         return 1 if said is None else said and int(said) + 1

@@ -132,11 +132,11 @@ def flatten(im: Image.Image, background: str) -> Image.Image:
     return under
 
 
-def without_empty_alpha(im: Image.Image) -> Image.Image:
-    """Return RGB for an RGBA picture that hides nothing."""
+def without_empty_alpha(im: Image.Image, *, grey: bool = False) -> Image.Image:
+    """Return RGB, or L for what is stored in grey, for an RGBA picture that hides nothing."""
     if im.mode != "RGBA" or im.getchannel("A").getextrema()[0] != 255:
         return im
-    return im.convert("RGB")
+    return im.convert("L" if grey else "RGB")
 
 
 def is_grey(colour: str) -> bool:

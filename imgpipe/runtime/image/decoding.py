@@ -58,7 +58,7 @@ def in_srgb(im: Image.Image, opened: Opened) -> Image.Image:
     """Return a native picture in sRGB, without alpha that hides nothing."""
     with refusals(0):
         made = colour.to_srgb(im, opened.im.info.get("icc_profile"))
-        made = colour.without_empty_alpha(made)
+        made = colour.without_empty_alpha(made, grey=opened.grey)
         made.info = {}
         return made
 

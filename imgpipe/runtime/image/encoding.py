@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 
 from imgpipe.runtime.image.colour import fitting_profile, flatten, is_grey
 from imgpipe.runtime.image.formats import load_plugin
-from imgpipe.runtime.image.structure import timeless
+from imgpipe.runtime.image.sequence import played
 from imgpipe.runtime.made import Picture
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def encode_frames(
     if variant.format == "gif":
         more |= {"disposal": 2 if clear else 1, "duration": _tens(timing.durations_ms)}
         more |= {} if timing.plays == 1 else {"loop": max(0, timing.plays - 1)}
-    elif variant.format in ("png", "webp"):
+    else:
         more |= {"loop": timing.plays}
     return _saved(first, variant, profile, more)
 
@@ -107,7 +107,7 @@ def _written(im: Image.Image, name: str, chosen: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     im.save(out, name, **chosen)
     moving = name == "AVIF" and chosen.get("save_all")
-    return timeless(out.getvalue()) if moving else out.getvalue()
+    return played(out.getvalue(), chosen["loop"]) if moving else out.getvalue()
 
 
 def _embedded(im: Image.Image, variant: Variant, profile: bytes | None) -> dict[str, Any]:

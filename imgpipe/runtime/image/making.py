@@ -66,7 +66,7 @@ def _made(
         sample = smaller(base, SAMPLE_GAP * side)
     told = {step: facts.of(opened, sample, settings, data) for step, settings in wanted.items()}
     if moving:
-        pictures |= _animations([work.only(moving) for work in looked], opened, limits)
+        pictures |= _animations([work.only(moving) for work in looked], opened, data, limits)
     return {
         step: Made(
             variants={name: pictures[name] for name in settings.get("variants") or ()},
@@ -94,11 +94,13 @@ def _stills(
     return {
         variant.name: encode(pixels, variant, _profile(work, opened))
         for work in chosen
-        for variant, pixels in work.render(_in_colours(work, stored, base))
+        for variant, pixels in work.render(_in_colours(work, opened, stored, base))
     }
 
 
-def _animations(chosen: Sequence[Work], opened: Opened, limits: Limits) -> dict[str, Picture]:
+def _animations(
+    chosen: Sequence[Work], opened: Opened, data: bytes, limits: Limits
+) -> dict[str, Picture]:
     """Make the variants that move: the frames of all of them in one pass over the file."""
     placed = [each for work in chosen for each in work.placed]
     animation.check_memory(opened, [placement for _, placement in placed], limits)
@@ -110,9 +112,10 @@ def _animations(chosen: Sequence[Work], opened: Opened, limits: Limits) -> dict[
         durations_ms.append(animation.shown_ms(opened))
         base = in_srgb(stored, opened)
         for work in chosen:
-            for variant, pixels in work.render(_in_colours(work, stored, base)):
+            for variant, pixels in work.render(_in_colours(work, opened, stored, base)):
                 strips[variant.name].append(pixels)
-    timing = animation.Timing(durations_ms=tuple(durations_ms), plays=animation.plays(opened))
+    often = animation.plays(opened, data)
+    timing = animation.Timing(durations_ms=tuple(durations_ms), plays=often)
     return {
         variant.name: encode_frames(strips[variant.name], timing, variant, _profile(work, opened))
         for work in chosen
@@ -124,7 +127,7 @@ def _profile(work: Work, opened: Opened) -> bytes | None:
     return opened.im.info.get("icc_profile") if work.keeps_profile else None
 
 
-def _in_colours(work: Work, stored: Image.Image, base: Image.Image) -> Image.Image:
+def _in_colours(work: Work, opened: Opened, stored: Image.Image, base: Image.Image) -> Image.Image:
     """Return the picture in its own colours for who keeps them; CMYK is for printers alone."""
     kept = work.keeps_profile and stored.mode in PLAIN
-    return without_empty_alpha(stored) if kept else base
+    return without_empty_alpha(stored, grey=opened.grey) if kept else base

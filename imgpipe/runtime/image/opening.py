@@ -51,6 +51,13 @@ Pillow stores RGB in four bytes a pixel; 4 is the default.
 """
 
 
+OUT_OF_MEMORY = re.compile(
+    r"(out of|not enough|insufficient) memory|memory allocation (error|failed)"
+    r"|(could not|couldn't|can't|cannot|failed to) allocate"
+)
+"""What libavif, libheif, libtiff, libwebp and others say where Python would raise MemoryError."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """An image whose header is read. `size` is upright; `stored` is as the file holds it."""
@@ -65,6 +72,11 @@ class Opened:
     @property
     def size(self) -> Size:
         return turned(self.stored, self.orientation)
+
+    @property
+    def grey(self) -> bool:
+        """Whether it can have no colours; a GIF's first frame may be grey before coloured ones."""
+        return self.mode in ("LA", "La") or (self.format == "PNG" and self.mode in ("1", "L"))
 
 
 def turned(size: Size, orientation: int) -> Size:
@@ -232,6 +244,8 @@ def refusals(size: int) -> Iterator[None]:
         raise Rejected(Reason.CORRUPT_IMAGE, why) from error
     except Exception as error:
         reason = _reason(error)
+        if reason is Reason.MEMORY_LIMIT:
+            raise Rejected(reason) from error
         raise Rejected(reason, f"{PLAINLY[reason]} ({_theirs(error)})") from error
 
 
@@ -278,5 +292,7 @@ def _reason(error: Exception) -> Reason:
     text = str(error).lower()
     if "max_text_memory" in text:
         return Reason.METADATA_TOO_LARGE
+    if OUT_OF_MEMORY.search(text):
+        return Reason.MEMORY_LIMIT
     cut = isinstance(error, EOFError) or "truncated" in text or "premature" in text
     return Reason.TRUNCATED_IMAGE if cut else Reason.CORRUPT_IMAGE

@@ -82,30 +82,6 @@ def _boxes_end_behind(data: bytes) -> bool:
     return at != len(data)
 
 
-def timeless(data: bytes) -> bytes:
-    """Return a moving AVIF without the moment that it was made at, so that the same pictures make
-    the same bytes.
-    """
-    made = bytearray(data)
-    _forget_times(made, 0, len(made))
-    return bytes(made)
-
-
-def _forget_times(made: bytearray, at: int, end: int) -> None:
-    """Set the two times of each header to 0 (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2): 32 bits each
-    in version 0, 64 in version 1.
-    """
-    while at + 8 <= end:
-        length, name = int.from_bytes(made[at : at + 4], "big"), bytes(made[at + 4 : at + 8])
-        stop = at + length if length >= 8 else end
-        if name in (b"moov", b"trak", b"mdia"):
-            _forget_times(made, at + 8, min(stop, end))
-        elif name in (b"mvhd", b"tkhd", b"mdhd"):
-            times = 16 if made[at + 8] else 8
-            made[at + 12 : at + 12 + times] = bytes(times)
-        at = stop
-
-
 def declared_size(data: bytes) -> tuple[int, int]:
     """Return width and height as a PNG or WebP declares them; 0 x 0 where it doesn't, and for other
     formats.

@@ -7,6 +7,7 @@ from PIL import Image
 
 from imgpipe.runtime import image
 from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.image import sequence
 from imgpipe.runtime.settings import Limits
 from tests.pictures import BLUE, RED, YELLOW, colours_of, corners, encoded, near, opened
 
@@ -70,6 +71,27 @@ def test_a_number_of_plays_is_kept(
     more = {} if said is None else {"loop": said}
     data = encoded(frames[0], source, save_all=True, append_images=frames[1:], duration=90, **more)
     assert make(data, format=kind).info.get("loop") == found
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("times", [0, 1, 2, 5])
+def test_an_avif_is_played_as_often_as_its_original(times: int, mode: str) -> None:
+    frames = strip(mode)
+    frames[0].paste(0, (60, 0, 80, 60))
+    wanted = {"step": {"variants": {"v": {"width": 40, "format": "avif"}}}}
+    data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], loop=times)
+    once = image.make(data, wanted, Limits())["step"].variants["v"].data
+    assert sequence.plays(once) == times
+    again = image.make(once, wanted, Limits())["step"].variants["v"].data
+    assert sequence.plays(again) == times
+    assert opened(again).n_frames == 3
+    assert make(once, format="webp").info["loop"] == times
+
+
+def test_an_avif_that_does_not_say_is_played_for_ever() -> None:
+    assert sequence.plays(encoded(corners(), "AVIF")) == 0
+    whole = animated("AVIF", strip())
+    assert all(sequence.plays(whole[:length]) == 0 for length in range(0, len(whole), 50))
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "gif", "webp"])

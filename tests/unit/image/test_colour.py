@@ -193,3 +193,14 @@ def test_a_filter_that_brings_no_colour_keeps_grey_grey() -> None:
 def test_a_jpeg_is_progressive_where_asked(wanted: bool) -> None:
     made = make(encoded(corners()), format="jpeg", progressive=wanted)
     assert bool(made.info.get("progressive")) is wanted
+
+
+@pytest.mark.parametrize("keeps", ["keep", "srgb"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("mode", ["LA", "L"])
+def test_grey_with_alpha_that_hides_nothing_stays_grey(mode: str, kind: str, keeps: str) -> None:
+    grey = Image.new("L", (80, 60), 87).convert(mode)
+    more = {"transparency": 3} if mode == "L" else {}
+    made = make(encoded(grey, "PNG", **more), format=kind, profile=keeps)
+    assert made.mode == ("RGB" if kind == "webp" else "L")  # WebP knows no grey
+    assert near(made.convert("RGB").getpixel((30, 5)), (87, 87, 87), 2)  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from imgpipe.runtime import image
-from imgpipe.runtime.errors import Reason, Rejected
+from imgpipe.runtime.errors import WORDS, Reason, Rejected
+from imgpipe.runtime.image.opening import refusals
 from imgpipe.runtime.image.structure import declared_size
 from imgpipe.runtime.settings import Limits
 from tests.pictures import corners, encoded, exif
@@ -100,3 +101,21 @@ def test_a_png_that_unpacks_to_too_much_text_is_told_from_a_damaged_one() -> Non
     for number in range(70):
         texts.add_text(f"comment {number}", "0" * 1_000_000, zip=True)
     assert refusal(encoded(corners(), "PNG", pnginfo=texts)).reason is Reason.METADATA_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        RuntimeError("Pixel allocation failed: Out of memory"),
+        ValueError("Failed to decode frame 0: Out of memory"),
+        RuntimeError("Memory allocation error: Allocating 12 bytes"),
+        OSError("decoder error -9: out of memory error"),
+        ValueError("Can't allocate decoder"),
+    ],
+    ids=str,
+)
+def test_a_decoder_without_memory_says_nothing_of_the_file(said: Exception) -> None:
+    with pytest.raises(Rejected) as caught, refusals(1):
+        raise said
+    assert caught.value.reason is Reason.MEMORY_LIMIT
+    assert caught.value.message == WORDS[Reason.MEMORY_LIMIT]
