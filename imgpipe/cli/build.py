@@ -207,6 +207,7 @@ def process(
     if out:
         made = [name for each in declared.created.values() for name in each.variants]
         named.refuse_overwriting(files, out, made)
+        named.ready(out)
     task = work.Task(functions=wanted, limits=steps.limits(declared), out=out, isolate=isolate)
     found = named.find(files, everything=everything, tell=view.left_out)
     ends = view.counted(many.process(found, task, processes=processes))

@@ -66,12 +66,15 @@ def megabytes(count: int) -> str:
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome, not a fault
-    """The upload can't be processed, now or later. `message` says what was found, with numbers."""
+    """The upload can't be processed, now or later. `message` says what was found, with numbers;
+    `detail`, for the log, is a decoder's own words.
+    """
 
-    def __init__(self, reason: Reason, message: str = "") -> None:
+    def __init__(self, reason: Reason, message: str = "", detail: str = "") -> None:
         super().__init__(f"{reason}: {message}" if message else str(reason))
         self.reason = reason
         self.message = message or WORDS[reason]
+        self.detail = detail
 
 
 class FilterFailed(Exception):  # noqa: N818 - an outcome, not a fault

@@ -270,6 +270,8 @@ class _Worker:
             },
         )
         self.store.send(self.settings.rejected_queue_url, [letter])
+        if refusal.detail:
+            log.line("refused", key=job.origin.key, reason=refusal.reason, detail=refusal.detail)
 
     def _refusals(self, job: Job, refusal: Rejected, ms: int) -> list[StepResult]:
         problem = Problem(kind="Rejected", message=refusal.message, reason=refusal.reason.value)

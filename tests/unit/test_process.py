@@ -125,6 +125,62 @@ def test_folders_and_globs_are_expanded_and_keep_their_structure(run: Run, proje
     assert all((project / path).is_file() for path in paths)
 
 
+def test_what_all_files_have_in_common_is_said_once(run: Run, project: Path) -> None:
+    folder = project / "a-folder" / "of-its-own"
+    folder.mkdir(parents=True)
+    for name in ("one.png", "two.png"):
+        (folder / name).write_bytes(encoded(corners(), "PNG"))
+    _, said = run("process", "a-folder", "-s", "sizes")
+    assert "in a-folder/of-its-own/:" in said
+    assert said.count("of-its-own") == 1
+    assert "one.png" in said
+    (project / "a-folder" / "three.png").write_bytes(encoded(corners(), "PNG"))
+    _, said = run("process", "a-folder", "good.png", "-s", "sizes")
+    assert "a-folder/of-its-own/one.png" in said
+
+
+def test_a_number_of_variants_and_their_size_are_on_one_line() -> None:
+    made = {
+        str(n): work.Variant(width=1, height=1, bytes=142_500, format="jpeg") for n in range(12)
+    }
+    ends = [
+        work.Processed(
+            file=f"{'n' * 40}.jpg", status="done", size=9_990_000, ms=9_999, variants=made
+        ),
+        work.Processed(
+            file="b.jpg", status="rejected", why="it is not an image of a kind we can read"
+        ),
+    ]
+    out = io.StringIO()
+    table = view.table(ends, 80)
+    Console(file=out, width=80).print(fitted(table, 80))
+    assert "12 variants, 1.71 MB" in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_before_any_work(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "one", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(UsageError, match=r"--out good\.png/x: nothing can be written"):
+        run("process", "text.jpg", "--out", "good.png/x")
+
+
+def test_a_step_for_removals_is_not_said_to_be_missing(run: Run) -> None:
+    with pytest.raises(UsageError, match="step tidy: it works on removals"):
+        run("process", "good.png", "--step", "tidy")
+    with pytest.raises(UsageError, match="step none: there is none"):
+        run("process", "good.png", "--step", "none")
+
+
+def test_sizes_in_reasons_are_as_people_say_them(project: Path) -> None:
+    large = project / "large.jpg"
+    large.write_bytes(bytes(3_200_000))
+    asked = dataclasses.replace(task(project), limits=Limits(max_bytes=1_000_000))
+    end = work.one(named.File(str(large), "large"), asked, asked.makes())
+    assert end.message == "3.2 MB; the limit is 1 MB"
+
+
 def test_what_in_a_folder_is_hidden_or_no_image_is_left_out_with_a_line(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

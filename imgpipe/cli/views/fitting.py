@@ -47,7 +47,10 @@ def _fit(made: Table, width: int) -> None:
     ]
     room = width - between
     if sum(least) <= room:
-        lines = [min(READABLE, all_of_it) for all_of_it in natural]
+        lines = [
+            min(max(READABLE, column.min_width or 0), all_of_it)
+            for column, all_of_it in zip(made.columns, natural, strict=True)
+        ]
         chosen = shares(shares(shares(least, lines, room), whole, room), natural, room)
         for column, each in zip(made.columns, chosen, strict=True):
             column.width = each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """Rows a table has before the next one begins, so that a long run shows something early."""
+
+MADE = 20
+"""Columns of `12 variants, 1.71 MB`, which is never broken."""
 
 LISTED = 6
 """Variants that a table names; of more, it gives the number."""
@@ -92,7 +95,10 @@ def for_people(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
         return tally
     coming = chain(first, ends)
     while some := list(islice(coming, PAGE)):
-        words.put(table(some, words.width()))
+        folder = _shared_folder(some)
+        if folder:
+            words.put(f"in {render.safe(folder)}:")
+        words.put(table(some, words.width(), folder))
     render.err().print(_sum(tally))
     if tally.broken:
         render.err().print(_mend(tally.broken), soft_wrap=True)
@@ -144,8 +150,8 @@ def _variants(end: Processed) -> Table:
     )
 
 
-def table(ends: Iterable[Processed], width: int) -> Table:
-    """Return a table with a row a file: its variants with their bytes, or why there are none.
+def table(ends: Iterable[Processed], width: int, folder: str = "") -> Table:
+    """Return a table with a row a file of `folder`: its variants with their bytes, or why there are none.
 
     Where there is no room, or where there are many, the variants together; where there is no room,
     the reason without what was found.
@@ -153,11 +159,12 @@ def table(ends: Iterable[Processed], width: int) -> Table:
     wide = width >= 120
     last = "variants, or why not"
     made = words.table("file", "", "size", "ms", last, right=("size", "ms"), folds=("file", last))
+    made.columns[-1].min_width = MADE
     for end in ends:
         done = end.status == "done"
         told = _made(end, wide=wide) if done else _refusal(end) if wide else end.why or end.reason
         made.add_row(
-            render.safe(_shortest(end.file)),
+            render.safe(_shortest(end.file).removeprefix(folder)),
             words.status(end.status),
             render.size(end.size) if end.size else "",
             f"{end.ms:,.0f}" if end.functions else "",
@@ -172,6 +179,16 @@ def _shortest(path: str) -> str:
         return min(path, os.path.relpath(path), key=len)
     except (OSError, ValueError):
         return path
+
+
+def _shared_folder(ends: Sequence[Processed]) -> str:
+    """Return the folder, with a slash behind it, that all files are in; "" where it says nothing."""
+    folders = [os.path.dirname(_shortest(end.file)) for end in ends]  # noqa: PTH120 - as it was written
+    try:
+        shared = os.path.commonpath(folders) if len(folders) > 1 else ""
+    except ValueError:  # some are absolute
+        return ""
+    return shared.rstrip("/") + "/" if shared.strip("/") else ""
 
 
 def _made(end: Processed, *, wide: bool) -> str:

@@ -7,6 +7,7 @@ files that would share a name don't overwrite each other: the second keeps its e
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -105,3 +106,14 @@ def refuse_overwriting(paths: Sequence[str], out: Path, variants: Collection[str
                 f"the variants would lie among the files of {path}",
                 hint="choose a folder of its own, such as --out /tmp/previews",
             )
+
+
+def ready(out: Path) -> None:
+    """Make the folder `out`, and raise UsageError where nothing can be written to it: before the work, not after."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        why = f"nothing can be written there: {error.strerror or error}"
+        raise UsageError(f"--out {out}", why) from error

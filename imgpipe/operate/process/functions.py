@@ -34,11 +34,7 @@ def functions(spec: Spec, folder: Path, only: Sequence[str] = ()) -> list[Functi
 
     Raises UsageError for a step that there isn't, or whose handler has no `make`.
     """
-    unknown = [name for name in only if name not in spec.created]
-    if unknown:
-        raise UsageError(
-            f"step {unknown[0]}", f"there is none; known are {', '.join(spec.created)}"
-        )
+    _check_names(spec, only)
     found = []
     for group in steps.groups(spec):
         chosen = {
@@ -50,6 +46,14 @@ def functions(spec: Spec, folder: Path, only: Sequence[str] = ()) -> list[Functi
             )
             load_make(group.source, folder)
     return found
+
+
+def _check_names(spec: Spec, only: Sequence[str]) -> None:
+    unknown = [name for name in only if name not in spec.created]
+    if unknown:
+        why = "it works on removals" if unknown[0] in spec.steps else "there is none"
+        known = ", ".join(spec.created)
+        raise UsageError(f"step {unknown[0]}", f"{why}; those that work on uploads are {known}")
 
 
 def _wanted(name: str, only: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from imgpipe.operate.process import blame
 from imgpipe.operate.process.files import File, NoFile
 from imgpipe.operate.process.functions import Function, load_make
 from imgpipe.runtime import naming
-from imgpipe.runtime.errors import WORDS, Reason, Rejected
+from imgpipe.runtime.errors import WORDS, Reason, Rejected, megabytes
 from imgpipe.runtime.guard import Guard, guarded
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _read(path: Path, max_bytes: int) -> bytes | Processed:
     try:
         size = path.stat().st_size
         if size > max_bytes:
-            why = f"{size} bytes; the limit is {max_bytes}"
+            why = f"{megabytes(size)}; the limit is {megabytes(max_bytes)}"
             return refused(str(path), Rejected(Reason.TOO_LARGE, why), size)
         return path.read_bytes()
     except OSError as error:

@@ -83,7 +83,11 @@ def _too_much() -> Rejected:
 
 
 def _rejected(refusal: Rejected, *, starved: bool = False) -> dict[str, Any]:
-    told = {"rejected": refusal.reason.value, "message": refusal.message}
+    told = {
+        "rejected": refusal.reason.value,
+        "message": refusal.message,
+        "detail": refusal.detail,
+    }
     return {**told, "starved": True} if starved else {**told}
 
 

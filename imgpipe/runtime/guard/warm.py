@@ -209,7 +209,7 @@ def _outcome(said: dict[str, Any], outbox: int) -> Done:
         wire.give_back(outbox)
         return Done(made, float(said["ms"]))
     if "rejected" in said:
-        raise Rejected(Reason(said["rejected"]), str(said["message"]))
+        raise Rejected(Reason(said["rejected"]), str(said["message"]), str(said.get("detail", "")))
     raise _error(str(said["raised"]), str(said["message"]), str(said["traceback"]))
 
 

@@ -49,7 +49,7 @@ def frames(opened: Opened) -> Iterator[int]:
     first = 1 if opened.im.info.get("default_image") else 0  # APNG: a still that isn't shown
     for number in range(first, opened.frames):
         try:
-            with refusals(0):
+            with refusals():
                 opened.im.seek(number)
         except Rejected:
             if number == first:

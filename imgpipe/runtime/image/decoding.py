@@ -44,7 +44,7 @@ def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
     """Return the frame that `opened` is at upright at `size`, in the file's own colours: L, RGB,
     RGBA or CMYK. Raises Rejected.
     """
-    with refusals(0):
+    with refusals():
         stored = turned(size, opened.orientation)
         box = _draft(opened, stored)
         check_memory(opened.im, opened.stored, limits)
@@ -56,7 +56,7 @@ def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
 
 def in_srgb(im: Image.Image, opened: Opened) -> Image.Image:
     """Return a native picture in sRGB, without alpha that hides nothing."""
-    with refusals(0):
+    with refusals():
         made = colour.to_srgb(im, opened.im.info.get("icc_profile"))
         made = colour.without_empty_alpha(made, grey=opened.grey)
         made.info = {}

@@ -96,7 +96,7 @@ def open_image(data: bytes, limits: Limits) -> Opened:
         raise Rejected(Reason.UNSUPPORTED_FORMAT, kinds.RAW)
     load_plugin(name)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
-    with refusals(len(data)):
+    with refusals():
         if name == "PNG":
             return _open_png(data, limits)
         return _read_header(name, data, limits)
@@ -229,8 +229,8 @@ def _orientation(im: Image.Image) -> int:
 
 
 @contextmanager
-def refusals(size: int) -> Iterator[None]:
-    """Translate whatever a decoder raises into Rejected; `size` is the file's, for the message."""
+def refusals() -> Iterator[None]:
+    """Translate whatever a decoder raises into Rejected."""
     try:
         yield
     except Rejected:
@@ -240,13 +240,13 @@ def refusals(size: int) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected(Reason.TOO_MANY_PIXELS, _bomb(error)) from error
     except UnidentifiedImageError as error:
-        why = f"its first bytes are an image's, the rest of its header isn't ({size} bytes)"
-        raise Rejected(Reason.CORRUPT_IMAGE, why) from error
+        why = "its first bytes are an image's, the rest of its header isn't"
+        raise Rejected(Reason.CORRUPT_IMAGE, why, _theirs(error)) from error
     except Exception as error:
         reason = _reason(error)
         if reason is Reason.MEMORY_LIMIT:
-            raise Rejected(reason) from error
-        raise Rejected(reason, f"{PLAINLY[reason]} ({_theirs(error)})") from error
+            raise Rejected(reason, detail=_theirs(error)) from error
+        raise Rejected(reason, PLAINLY[reason], _theirs(error)) from error
 
 
 @contextmanager

@@ -35,9 +35,11 @@ def explained(refusal: Rejected, data: bytes, max_pixels: int) -> Rejected:
             Reason.TOO_MANY_PIXELS, f"{megapixels(pixels)}; the limit is {megapixels(max_pixels)}"
         )
     if is_cut_short(data):
-        return Rejected(Reason.TRUNCATED_IMAGE, PLAINLY[Reason.TRUNCATED_IMAGE])
+        return Rejected(Reason.TRUNCATED_IMAGE, PLAINLY[Reason.TRUNCATED_IMAGE], refusal.detail)
     kind = kinds.unread(data)
-    return Rejected(Reason.UNSUPPORTED_FORMAT, f"{kind}, which we can't read") if kind else refusal
+    if not kind:
+        return refusal
+    return Rejected(Reason.UNSUPPORTED_FORMAT, f"{kind}, which we can't read", refusal.detail)
 
 
 def is_cut_short(data: bytes) -> bool:

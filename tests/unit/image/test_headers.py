@@ -78,13 +78,17 @@ def test_a_few_bytes_have_the_reason_that_helps(data: bytes, reason: Reason) -> 
     assert refusal(data).reason is reason
 
 
-def test_what_was_found_is_said_plainly_and_the_decoders_words_come_last() -> None:
+def test_what_was_found_is_said_plainly_and_the_decoders_words_are_kept_apart() -> None:
     jpeg = encoded(corners(400, 300), "JPEG")
     cut = refusal(jpeg[: len(jpeg) // 2])
     assert cut.reason is Reason.TRUNCATED_IMAGE
-    assert cut.message.startswith("the file ends before its picture is complete (image file")
+    assert cut.message == "the file ends before its picture is complete"
+    assert cut.detail.startswith("image file")
     webp = encoded(corners(400, 300), "WEBP")
     assert refusal(webp[:-99]).message == "the file ends before its picture is complete"
+    broken = refusal(b"GIF89a" + bytes(8))
+    assert "bytes)" not in broken.message
+    assert broken.detail
     assert "Error" not in refusal(webp[:60] + bytes(99) + webp[159:]).message
 
 
@@ -115,7 +119,7 @@ def test_a_png_that_unpacks_to_too_much_text_is_told_from_a_damaged_one() -> Non
     ids=str,
 )
 def test_a_decoder_without_memory_says_nothing_of_the_file(said: Exception) -> None:
-    with pytest.raises(Rejected) as caught, refusals(1):
+    with pytest.raises(Rejected) as caught, refusals():
         raise said
     assert caught.value.reason is Reason.MEMORY_LIMIT
     assert caught.value.message == WORDS[Reason.MEMORY_LIMIT]

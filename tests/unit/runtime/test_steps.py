@@ -32,7 +32,7 @@ GOOD, BAD, TOO_MUCH, BROKEN = b"good", b"bad", b"too much", b"broken"
 def make(data: bytes, wanted: Mapping[str, Any], limits: Limits) -> dict[str, Made]:
     """Stand in for the image core: what the bytes say is what happens."""
     if data == BAD:
-        raise Rejected(Reason.CORRUPT_IMAGE, "it says bad")
+        raise Rejected(Reason.CORRUPT_IMAGE, "it says bad", "decoder error -2")
     if data == TOO_MUCH:
         raise MemoryError
     if data == BROKEN:
@@ -115,6 +115,17 @@ def test_a_bad_upload_is_rejected_with_its_reason(
     assert (letter.attributes["branch"], letter.attributes["step"]) == ("images", "sizes")
     assert letter.attributes["first_seen"] == "2026-01-31T12:00:00.000Z"
     assert (result["status"], result["error"]["reason"]) == ("rejected", reason)
+
+
+def test_a_decoders_own_words_are_in_the_log_alone(
+    store: FakeStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(store, sqs_event(sns_envelope(s3_event(store.upload(UPLOADS, KEY, BAD)))))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (refused,) = [line for line in lines if line["event"] == "refused"]
+    assert (refused["key"], refused["detail"]) == (KEY, "decoder error -2")
+    assert "decoder error" not in store.queues["rejected"][0].attributes["message"]
+    assert "decoder error" not in json.dumps(results(store))
 
 
 def _with_limit(max_bytes: int) -> Any:
