@@ -14,8 +14,9 @@ from imgpipe import errors
 from imgpipe.cli import asking, options, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from imgpipe.deploy.apply import Event
     from imgpipe.deploy.calls import Calls
     from imgpipe.deploy.plan import Action
     from imgpipe.operate.project import Project
@@ -50,11 +51,14 @@ def up(
     yes: options.Yes = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
 ) -> None:
     """Put the pipeline up, or bring it to what pipeline.yaml says: shows the plan, asks, applies it.
 
-    In a script nobody can be asked: then only what deletes nothing on this machine is applied without --yes.
+    In a script nobody can be asked: then only what deletes nothing on this machine is applied without --yes. With
+    --json, the plan, how each action ended, and the names.
     """
+    from imgpipe.cli.views import provision as view
     from imgpipe.deploy.plan import pending
     from imgpipe.operate import provision
 
@@ -66,15 +70,22 @@ def up(
         render.err().print(f"nothing to change: {len(actions)} resources are as declared")
         for _ in provision.up(project, actions, say=_say):  # may have versions to note
             pass
+        if json:
+            render.print_json(
+                {"plan": view.as_json(actions), "ended": [], "outputs": _values(project)}
+            )
         return
-    from imgpipe.cli.views import provision as view
-
     render.err().print(view.plan(project, actions))
     _approve(project, changes, yes)
-    with _mendable("imgpipe up"), closing(provision.up(project, actions, say=_say)) as events:
-        done = view.follow(render.err(), project, actions, events)
+    with (
+        _mendable("imgpipe up"),
+        closing(provision.up(project, actions, say=_say)) as events,
+        _noted(actions, events, lambda: _values(project), json=json) as told,
+    ):
+        done = view.follow(render.err(), project, actions, told)
     render.err().print(view.done_line("up", done, time.monotonic() - started, calls.total))
-    view.outputs(render.out(), _first(_values(project)))
+    if not json:
+        view.outputs(render.out(), _first(_values(project)))
     _next_steps(project)
 
 
@@ -141,8 +152,12 @@ def down(
     delete_data: DeleteData = False,
     env: options.Env = options.LOCAL,
     file: options.File = options.PIPELINE_FILE,
+    json: options.Json = False,
 ) -> None:
-    """Take the pipeline down. Photographs and rows stay unless --delete-data."""
+    """Take the pipeline down. Photographs and rows stay unless --delete-data.
+
+    With --json, the plan and how each action ended.
+    """
     from imgpipe.cli.views import provision as view
     from imgpipe.deploy.plan import pending
     from imgpipe.operate import provision
@@ -154,9 +169,14 @@ def down(
     if changes:
         render.err().print(view.plan(project, actions))
         _approve(project, changes, yes)
-        with closing(provision.down(project, actions, delete_data=delete_data, say=_say)) as events:
-            done = view.follow(render.err(), project, actions, events)
+        with (
+            closing(provision.down(project, actions, delete_data=delete_data, say=_say)) as events,
+            _noted(actions, events, None, json=json) as told,
+        ):
+            done = view.follow(render.err(), project, actions, told)
         render.err().print(view.done_line("down", done, time.monotonic() - started, calls.total))
+    elif json:
+        render.print_json({"plan": view.as_json(actions), "ended": []})
     _after_down(env, kept=[action for action in actions if not action.changes], any_=bool(changes))
 
 
@@ -222,6 +242,28 @@ def all_deleted(changes: Sequence[Action]) -> bool:
     from imgpipe.deploy.plan import Verb
 
     return all(action.verb is Verb.DELETE for action in changes)
+
+
+@contextmanager
+def _noted(
+    actions: Sequence[Action],
+    events: Iterable[Event],
+    names: Callable[[], dict[str, str]] | None,
+    *,
+    json: bool,
+) -> Iterator[Iterable[Event]]:
+    """Yield what happens; print it as JSON at the end, whichever way it ends, and `names` after a good one."""
+    from imgpipe.cli.views import provision as view
+
+    ends: list[dict[str, object]] = []
+    told: dict[str, object] = {"plan": view.as_json(actions), "ended": ends}
+    try:
+        yield view.noting(events, ends)
+        if json and names:
+            told["outputs"] = names()
+    finally:
+        if json:
+            render.print_json(told)
 
 
 @contextmanager

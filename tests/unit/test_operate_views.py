@@ -207,6 +207,9 @@ def test_a_narrow_list_notes_only_what_is_not_done() -> None:
     done, failed = row(), row(status="failed", error={"class": "E", "message": "m"})
     assert "notes" not in shown(*metadata.pages([done], 80))
     assert "notes" in shown(*metadata.pages([done, failed], 80))
+    assert "picture" in shown(*metadata.pages([done, failed], 80))
+    assert "picture" not in shown(*metadata.pages([failed, failed], 80))  # room for why
+    assert "picture" in shown(*metadata.pages([failed, failed], 140))
     assert "variants" in shown(*metadata.pages([done], 160), width=160)
 
 

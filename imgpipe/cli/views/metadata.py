@@ -262,24 +262,26 @@ def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table]:
 def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
     """Return one table; where there is room, with the variants and the reason apart.
 
-    Where there is none, only what isn't done is noted.
+    Where there is none, only what isn't done is noted; and of a list in which nothing is done, what the pictures are
+    gives way to why.
     """
     wide = width >= 120
     noted = any(map(_note, rows))
     notes = ("variants", "reason") if wide else ("notes",) if noted else ()
-    columns = ("key", "status", "uploaded", "picture", "bytes", *notes)
+    sizes = ("picture", "bytes") if wide or not all(map(_note, rows)) else ()
+    columns = ("key", "status", "uploaded", *sizes, *notes)
     made = words.table(*columns, right=("bytes",), folds=("key", *notes))
     for row in rows:
         facts = row["facts"]
         when = from_iso(row["uploaded_at"])
         apart = (", ".join(row["outputs"]), words.reason(row.get("reason") or ""))
         told = apart if wide else (_note(row),) if noted else ()
+        pixels = f"{facts['width']}x{facts['height']}" if facts.get("width") else ""
         made.add_row(
             render.safe(row["key"]),
             words.status(row["status"]),
             words.short_time(when) if when else "",
-            f"{facts['width']}x{facts['height']}" if facts.get("width") else "",
-            render.size(row["size"]),
+            *((pixels, render.size(row["size"])) if sizes else ()),
             *map(render.safe, told),
         )
     return made

@@ -133,6 +133,24 @@ def as_json(actions: Sequence[Action]) -> dict[str, object]:
     }
 
 
+def noting(events: Iterable[Event], ends: list[dict[str, object]]) -> Iterator[Event]:
+    """Pass on what happens, and note in `ends` how each action ended: done, failed, or skipped for what failed."""
+    for event in events:
+        if event.state in {"done", "failed", "skipped"}:
+            action = event.action
+            ends.append(
+                {
+                    "verb": str(action.verb),
+                    "kind": action.key.kind,
+                    "name": action.key.name,
+                    "state": event.state,
+                    "ms": event.ms,
+                    "text": event.text or None,
+                }
+            )
+        yield event
+
+
 def follow(
     console: Console, project: Project, actions: Sequence[Action], events: Iterable[Event]
 ) -> int:
