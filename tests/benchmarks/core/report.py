@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Figures = dict[str, Any]
-COLUMNS = ("ours", "sharp", "sharp_best", "pyvips", "opencv", "pillow", "floor")
+COLUMNS = ("ours", "sharp", "sharp_best", "pyvips", "opencv", "pillow", "pillow_draft", "floor")
 WITH_MORE = ("ours_all", "guarded")
 """Ours too, doing more than the row that they are compared with."""
 EACH_ROW = (
@@ -20,9 +20,10 @@ HEADS = {
     "pyvips": "vips",
     "opencv": "cv",
     "pillow": "Pillow",
+    "pillow_draft": "draft",
     "floor": "floor",
 }
-"""`best` is sharp's best form; `cv` OpenCV; `Pillow` the naive use of it."""
+"""`best` is sharp's best form; `cv` OpenCV; `Pillow` the naive use of it, `draft` with its scaled decode."""
 IN_WORDS = {
     "jpeg3_vs_sharp": "three JPEG: sharp's usual form",
     "jpeg3_vs_sharp_best": "three JPEG: sharp's best form",
@@ -30,6 +31,7 @@ IN_WORDS = {
     "jpeg3_vs_floor": "three JPEG: ours over the floor",
     "thumb_vs_sharp": "one thumbnail: sharp",
     "thumb_vs_naive_pillow": "one thumbnail: naive Pillow",
+    "thumb_vs_pillow_draft": "one thumbnail: Pillow with draft",
     "png3_vs_sharp": "three of a PNG: sharp's usual form",
     "png3_plain_vs_sharp_best": "three of a PNG: sharp's best form",
     "png3_vs_sharp_best": "three of a PNG: sharp's best form",

@@ -55,6 +55,7 @@ MARKS = (
     Mark(name="jpeg3_vs_floor", row="jpeg3", slower="ours", quicker="floor", most=1.5),
     Mark(name="thumb_vs_sharp", row="thumb", slower="sharp", quicker="ours", least=1.2),
     Mark(name="thumb_vs_naive_pillow", row="thumb", slower="pillow", quicker="ours", least=5.5),
+    Mark(name="thumb_vs_pillow_draft", row="thumb", slower="pillow_draft", quicker="ours"),
     Mark(name="png3_vs_sharp", row="png3", slower="sharp", quicker="ours", least=1.8),
     Mark(name="png3_plain_vs_sharp_best", row="png3", slower="sharp_best", quicker="ours"),
     Mark(
@@ -121,7 +122,7 @@ def rows(*, quick: bool) -> list[Row]:
         Row(
             name="thumb",
             shown="one JPEG of 200 px",
-            engines=("ours", "sharp", "pyvips", "opencv", "pillow"),
+            engines=("ours", "sharp", "pyvips", "opencv", "pillow", "pillow_draft"),
             paths=jpegs,
             job=Job(sizes=(200,)),
         ),

@@ -47,6 +47,7 @@ KNOWN = {
         Known(name="pyvips", shown="pyvips, thumbnail cascade", module="vips", function="cascade"),
         Known(name="opencv", shown="opencv, INTER_AREA", module="opencv", function="cascade"),
         Known(name="pillow", shown="Pillow, naive", module="naive", function="variants"),
+        Known(name="pillow_draft", shown="Pillow with draft", module="naive", function="drafted"),
         Known(name="floor", shown="floor: libjpeg-turbo", module="floor", function="variants"),
     )
 }

@@ -1,4 +1,4 @@
-"""Pillow as tutorials use it: decode everything, turn it, copy and `thumbnail` for each size."""
+"""Pillow as tutorials use it: decode everything, turn it, copy and `thumbnail` for each size; and as its pages do."""
 
 from __future__ import annotations
 
@@ -19,13 +19,27 @@ def variants(data: bytes, job: Job) -> list[bytes]:
     for side in job.sizes:
         copy = whole.copy()
         copy.thumbnail((side, side), Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        if job.format == "jpeg":
-            copy.save(out, "JPEG", quality=job.quality)
-        else:
-            copy.save(out, job.format.upper(), quality=job.quality, method=job.method)
-        made.append(out.getvalue())
+        made.append(_saved(copy, job))
     return made
+
+
+def drafted(data: bytes, job: Job) -> list[bytes]:
+    """`thumbnail` before anything that decodes: of a JPEG it then asks for the scaled decode, `draft`."""
+    made = []
+    for side in job.sizes:
+        im = Image.open(io.BytesIO(data))
+        im.thumbnail((side, side), Image.Resampling.LANCZOS)
+        made.append(_saved(ImageOps.exif_transpose(im).convert("RGB"), job))
+    return made
+
+
+def _saved(im: Image.Image, job: Job) -> bytes:
+    out = io.BytesIO()
+    if job.format == "jpeg":
+        im.save(out, "JPEG", quality=job.quality)
+    else:
+        im.save(out, job.format.upper(), quality=job.quality, method=job.method)
+    return out.getvalue()
 
 
 def _heif() -> None:
