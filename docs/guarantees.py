@@ -27,14 +27,22 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGE, ROWS, FIGURES = (HERE / f"guarantees.{kind}" for kind in ("md", "yaml", "json"))
 AGAIN = "make guarantees"
-_RUNTIME = "batch entry events expected job notifier results row steps store tidy worker writer"
+_RUNTIME = "batch entry events expected job notices notifier results row settings steps store tidy worker writer"
+GUARDS = tuple(sorted(file.stem for file in (ROOT / "imgpipe/runtime/guard").glob("*.py")))
 KEEPERS = (
     *(f"imgpipe/runtime/{name}.py" for name in _RUNTIME.split()),
-    *(f"imgpipe/operate/audit/{name}.py" for name in ("law", "outputs", "remedy", "walk")),
+    *(
+        f"imgpipe/operate/audit/{name}.py"
+        for name in ("law", "outputs", "owners", "remedy", "walk")
+    ),
     *(f"imgpipe/operate/dlq/{name}.py" for name in ("mover", "route")),
-    "tests/faults/law/check.py",
+    *(f"imgpipe/runtime/guard/{name}.py" for name in GUARDS),
+    *(
+        f"tests/faults/law/{name}.py"
+        for name in ("check", "harness", "memory", "simulation", "storm")
+    ),
 )
-"""The modules that the figures speak of."""
+"""The modules that the figures speak of, and those that make them."""
 
 INTRODUCTION = """# What imgpipe promises, and what shows it
 
@@ -52,7 +60,10 @@ until there is nothing to do, and then compare everything there is, byte by byte
 
 - **simulation**: the real functions over a cloud in memory, in one process with a clock of its own. Each call is a
   point where another function may go on, where the call may fail before or after it was done, where the function may be
-  killed. `python -m tests.faults.law.simulation SEED --trace` replays a seed call by call.
+  killed. It is judged before any healing and after; at the end, every order to delete outputs comes once more. With a
+  mistake put into the code, such as a writer that overwrites blindly,
+  [it must fail](../tests/faults/test_harness_catches.py).
+  `python -m tests.faults.law.simulation SEED --trace` replays a seed call by call.
 - **storm**: the embedded cloud, its functions, a worker and the commands as real processes; kill -9, requests that fail
   or are cut, a full disk, deleted topics, edits of pipeline.yaml while images are on their way.
   `python -m tests.faults.law.storm SEED --log FOLDER` runs the schedule of a seed again.
@@ -71,7 +82,13 @@ NOT_PROMISED = """## What is not promised
 - A notice to a person goes out at most once. One whose function dies between the claim and the sending is not sent
   again; `imgpipe audit` lists it as `unsent`.
 - Nothing mends by itself what an outage has cut off for good, such as an event that never came: `imgpipe audit --heal`
-  does, and the figures are those after it.
+  does, and the figures are those after it. The simulation also judges before any healing: only what was cut off is
+  wrong then, or waits for a step that an edit took away, or shows again since a newer version was erased; and outputs
+  may be left over of attempts that died, or that `tidy` spared while the writer was about to let go of them.
+- The harnesses' pipelines have buckets of their own, with versions; in the simulation, every fourth seed stores its
+  outputs beside the uploads. They don't cover: a bucket that was there before and keeps no versions; uploads delivered
+  to a queue, to a function or by EventBridge; lanes for large images; steps on `restored` and `tagged`. Those have
+  tests of their own, and no figures.
 - A deleted table takes its notices' claims with it; put back from the originals, people may hear again.
 - AWS's own services are taken at their word.
 """

@@ -41,6 +41,12 @@ def test_the_law_holds_after_every_storm(first: int) -> None:
         assert sum(outcome.statuses.values()) == outcome.sizes["uploads"]
 
 
+def test_much_is_judged_before_any_healing() -> None:
+    """A weather in which every key loses a message would leave nothing to judge."""
+    judged = sum(simulation.run(seed).judged for seed in range(20))
+    assert judged > 20
+
+
 def test_a_seed_replays() -> None:
     one, other = simulation.run(5), simulation.run(5)
     assert (one.faults, one.statuses) == (other.faults, other.statuses)

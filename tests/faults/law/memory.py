@@ -96,6 +96,7 @@ class Memory:
     completed: list[dict[str, Any]] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    orders: set[tuple[str, str]] = field(default_factory=set)  # every order to delete outputs
     numbers: int = 0
 
     def number(self) -> int:
@@ -149,6 +150,8 @@ class Memory:
     def send(self, url: str, body: str, attributes: dict[str, str] | None = None) -> None:
         made = Message(f"m{self.number()}", body, attributes or {}, self.now_s, self.now_s)
         self.messages(url).append(made)
+        if '"kind":"outputs"' in body:
+            self.orders.add((url, body))
 
     def publish(self, topic: str, document: Any) -> None:
         """Deliver to every queue and function that subscribes to the topic."""

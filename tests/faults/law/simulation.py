@@ -22,11 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote_plus
 
 from imgpipe.deploy import graph as graphs
 from imgpipe.deploy import spec
@@ -38,7 +39,7 @@ from imgpipe.operate.dlq import queues, route
 from imgpipe.operate.dlq.letters import Letter, decode
 from imgpipe.operate.times import from_iso
 from imgpipe.operate.why.facts import Version as Seen
-from imgpipe.runtime import entry, log, notifier, row, steps, tidy, writer
+from imgpipe.runtime import entry, log, notifier, results, row, steps, tidy, writer
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits, Settings
@@ -55,6 +56,8 @@ TIMEOUT_S = 60.0
 GRACE, AHEAD = timedelta(minutes=15), timedelta(hours=1, minutes=1)
 """Clocks of functions are an hour off at most, so an audit by a clock that is further ahead knows everything as old."""
 SHAPES = ("plain", "wider", "without enhance")
+BESIDE, BESIDE_OF = " beside", 4
+"""Every fourth seed stores its outputs in the bucket of the uploads, below a prefix."""
 
 
 class FaultError(Exception):
@@ -69,6 +72,9 @@ class Killed(BaseException):
 def shaped(shape: str) -> Graph:
     """Return the default pipeline, or an edited one."""
     text = (ROOT / "pipeline.yaml").read_text()
+    if shape.endswith(BESIDE):
+        text = text.replace("prefix: incoming/\n", "prefix: incoming/\n  outputs: processed/\n")
+        shape = shape.removesuffix(BESIDE)
     if shape == "wider":
         text = text.replace("width: 800", "width: 900").replace(
             "width: 1600}}\n  meta", "width: 1700}}\n  meta"
@@ -226,6 +232,7 @@ class Outcome:
     statuses: Counter[str]
     sizes: Counter[str]
     findings: Counter[str]
+    judged: int  # keys that had to be right before any healing
 
 
 class World:
@@ -234,14 +241,20 @@ class World:
     def __init__(self, seed: int, trace: bool = False) -> None:
         self.seed, self.trace = seed, trace
         self.dice = random.Random(seed)
-        self.shape = "plain"
-        self.shapes = {"plain"}
-        self.memory = Memory(shaped("plain"))
+        self.layout = BESIDE if seed % BESIDE_OF == BESIDE_OF - 1 else ""
+        self.shape = f"plain{self.layout}"
+        self.shapes = {self.shape}
+        self.memory = Memory(shaped(self.shape))
         self.processes: list[Process] = []
         self.back = threading.Semaphore(0)
         self.uploads = Uploads()
         self.pictures: dict[str, bytes] = {}
-        self.sizes: dict[tuple[str, str], int] = {}
+        self.newest: dict[str, str] = {}  # the last version, or delete marker, that was put
+        self.spared: set[str] = set()  # outputs that tidy left where they are
+        self.abandoned: set[str] = set()
+        self.taken_up: set[str] = set()  # keys of which a rejection was redriven
+        self.cut_off: set[str] = set()  # keys of which a message was lost for good
+        self.early: list[Breach] = []
         self.faults: Counter[str] = Counter()
         self.findings: Counter[str] = Counter()
         self.stormy = True
@@ -297,12 +310,17 @@ class World:
         state = self.seen()
         return Outcome(
             self.seed,
-            breaches(self.uploads, state),
+            [*self.early, *breaches(self.uploads, state), *self._unmended()],
             self.faults,
             statuses(state),
             sizes(state),
             self.findings,
+            len(set(KEYS) - self.cut_off),
         )
+
+    def _unmended(self) -> Iterator[Breach]:
+        if self.findings["not mended"]:
+            yield Breach("lost", "", f"there is still something to heal after {ROUNDS} rounds")
 
     def _step(self) -> None:
         actions: list[tuple[float, Callable[[], None]]] = [
@@ -334,16 +352,17 @@ class World:
         choice = self.dice.random()
         if there and choice < 0.2:
             self._say(f"REMOVE {key}")
-            self.memory.upload(key, None)
+            self.newest[key] = self.memory.upload(key, None).id
         elif there and choice < 0.3:
             gone = self.memory.erase(key)
             self._say(f"ERASE {key} {gone.id}")
             self.uploads.erased.add((key, gone.id))
         else:
-            data = self.dice.choice([b"good", b"good too", b"fine", b"bad"])
+            data = self.dice.choice([b"good", b"good too", b"fine", b"bad", b"bad too"])
             made = self.memory.upload(key, data)
             self._say(f"UPLOAD {key} {made.id} {data!r}")
             self.uploads.accepted[key, made.id] = made.etag
+            self.newest[key] = made.id
             self.pictures[made.etag] = data
 
     def _event(self) -> None:
@@ -353,6 +372,7 @@ class World:
         topic, document = self.memory.events.pop(self.dice.randrange(len(self.memory.events)))
         if self.dice.random() < self.rates["lost event"]:
             self.faults["event lost"] += 1
+            self.cut_off.add(_key_of(document))
             self._say(f"LOST {topic}")
             return
         if self.dice.random() < self.rates["double"]:
@@ -411,8 +431,10 @@ class World:
 
         def done(answer: Any) -> None:
             if not isinstance(answer, dict):
+                self._abandon(some)
                 return
             failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+            self._abandon([each for each in some if each.id in failed])
             if self.stormy and self.dice.random() < self.rates["kill"]:
                 self.faults["acknowledgement lost"] += 1
                 return
@@ -420,6 +442,12 @@ class World:
 
         records = {"Records": [message.record() for message in some]}
         self._launch(branch, records, done, f"r{self.memory.number()}")
+
+    def _abandon(self, some: list[Message]) -> None:
+        """Note whose attempt has died after another delivery of its message was acknowledged: none follows it."""
+        held = {id(each) for waiting in self.memory.queues.values() for each in waiting}
+        gone = " ".join(each.body for each in some if id(each) not in held)
+        self.abandoned.update(key for key in KEYS if key in gone)
 
     def _acknowledge(self, url: str, some: list[Message]) -> None:
         for message in some:
@@ -509,11 +537,16 @@ class World:
         full = [url for url, some in self.memory.queues.items() if some and url.endswith("images")]
         if full:
             self.faults["queue purged"] += 1
-            self.memory.queues[self.dice.choice(full)].clear()
+            self._forget(self.dice.choice(full))
+
+    def _forget(self, url: str) -> None:
+        """Lose all that a queue holds."""
+        told = " ".join(message.body for message in self.memory.queues.pop(url))
+        self.cut_off.update(key for key in KEYS if key in told)
 
     def _edit(self) -> None:
         """`up` with another pipeline.yaml while images are on their way."""
-        self._become(self.dice.choice(SHAPES))
+        self._become(f"{self.dice.choice(SHAPES)}{self.layout}")
 
     def _become(self, shape: str) -> None:
         if shape == self.shape:
@@ -525,7 +558,7 @@ class World:
         self.memory.graph = shaped(shape)
         known = {self.memory.url(name) for name in self.memory.graph.queues.values()}
         for url in [url for url in self.memory.queues if url not in known]:
-            del self.memory.queues[url]
+            self._forget(url)
 
     # The calm
 
@@ -536,11 +569,110 @@ class World:
         self.uploads.quiet = {
             etag: quiet(data, self.shapes) for etag, data in self.pictures.items()
         }
+        self._unhealed()
         for _ in range(ROUNDS):
             self._drain()
             if not self._redrive() and not self._audit():
-                return
-        self.findings["not mended"] += 1
+                break
+        else:
+            self.findings["not mended"] += 1
+        self._orders_again()
+
+    def _orders_again(self) -> None:
+        """Every order to delete outputs comes once more, weeks late: what rows name by now stays."""
+        for url, body in sorted(self.memory.orders):
+            self.memory.send(url, body)
+        self._drain()
+
+    def _unhealed(self) -> None:
+        """Judge what must be right without any healing: all but what was cut off for good."""
+        for _ in range(ROUNDS):
+            self._drain()
+            if not self._redrive():
+                break
+        self.early = [
+            Breach(each.kind, each.key, f"{each.why} (before any healing)")
+            for each in breaches(self.uploads, self.seen())
+            if not self._is_explained(each)
+        ]
+        self.early += self._letterless()
+
+    def _letterless(self) -> Iterator[Breach]:
+        """Each function that refused an upload has sent a letter of its own before it said so. A letter that was
+        redriven, because an edit changed what is done, may have been lost with its queue.
+        """
+        letters = self._letters()
+        for (key, sort), item in sorted(self.memory.items.items()):
+            there = self.memory.current(key)
+            if sort != row.SK_IMAGE or there is None or key in self.taken_up:
+                continue
+            shown = row.from_item(item)
+            held = {
+                step
+                for each in letters
+                if each.key == key and each.version_id in (None, there.id)
+                for step in each.steps
+            }
+            for name, step in shown["steps"].items():
+                about = shown["version_id"] == there.id
+                if about and step["status"] == "rejected" and name not in held:
+                    yield Breach("no letter", key, f"{name} refused it without a letter")
+
+    def _is_explained(self, breach: Breach) -> bool:
+        """Whether nothing but an audit can know of it. Of what follows S3 tells nobody, and no message is left:
+
+        a message was lost for good; a version shows again because a newer one was erased; an attempt died with its
+        outputs stored, and another delivery of its message was acknowledged before, or pipeline.yaml was edited since,
+        so that the next one stores others; tidy came between the writer's order and its write, and spared what the
+        row still named; a row waits for a step that went with an edit.
+        """
+        whose = {key for key in KEYS if owners.is_of(self.memory.graph, breach.key, key)}
+        if any(key in self.cut_off or self._shows_again(key) for key in {breach.key, *whose}):
+            return True
+        if whose & self.abandoned:
+            return True
+        if whose:
+            return breach.key in self.spared or breach.key.rpartition(".")[0] not in self._names()
+        return breach.kind == "lost" and self._awaits_what_went(breach.key)
+
+    def _awaits_what_went(self, key: str) -> bool:
+        """Whether only the step that edits take away and bring back is lacking."""
+        if not any(shape.startswith("without enhance") for shape in self.shapes):
+            return False
+        item = self.memory.items.get((key, row.SK_IMAGE))
+        known = row.from_item(item)["steps"] if item else {}
+        done = {name for name, step in known.items() if step["status"] == "done"}
+        return done | {"enhance"} >= {"thumbnail", "enhance", "sizes", "metadata"}
+
+    def keep_apart(self, tidies: Any, keys: list[str], *given: Any) -> list[str]:
+        """What tidy does, noting which outputs it spares because a row names them at this moment."""
+        kept: list[str] = tidies(keys, *given)
+        rows = (item for (_, sort), item in self.memory.items.items() if sort == row.SK_IMAGE)
+        named = {each for item in rows for each in row.outputs(row.load(item)[0])}
+        self.spared.update((set(keys) - set(kept)) & named)
+        return kept
+
+    def _shows_again(self, key: str) -> bool:
+        """Whether the latest version of a key is not the last one that was put there."""
+        there = self.memory.uploads.get(key) or []
+        return bool(there and there[-1].data is not None and there[-1].id != self.newest[key])
+
+    def _names(self) -> set[str]:
+        """Return what the outputs of all uploads are called under the settings that hold now, without endings."""
+        graph = self.memory.graph
+        return {
+            results.output_key(
+                f"{graph.variants_prefix}{variant}",
+                key,
+                graph.prefix,
+                results.content_version(identifier, "", str(chosen.get("hash", ""))),
+                "",
+            ).rstrip(".")
+            for branch in creators(graph)
+            for step, chosen in settings_of(branch).steps.items()
+            for variant in (chosen.get("variants") or {step: {}})
+            for key, identifier in self.uploads.accepted
+        }
 
     def _drain(self) -> None:
         """Let everything come to its end."""
@@ -558,10 +690,12 @@ class World:
         moved = 0
         for home in queues.homes(self.memory.graph):
             for message in list(self.memory.messages(home.url)):
-                way = route.chosen(self.memory.graph, decode(home, message.received()), force=False)
+                letter = decode(home, message.received())
+                way = route.chosen(self.memory.graph, letter, force=False)
                 if isinstance(way, route.NoWay):
                     continue
                 self.memory.messages(home.url).remove(message)
+                self.taken_up.update({letter.key or ""} if letter.kind == "rejected" else ())
                 moved += 1
                 if isinstance(way, route.ToQueue):
                     self.memory.send(way.url, way.body)
@@ -695,6 +829,10 @@ def _said(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield identifier, told.get("Message") or record["body"]
 
 
+def _key_of(document: Mapping[str, Any]) -> str:
+    return str(unquote_plus(document["Records"][0]["s3"]["object"]["key"]))
+
+
 def _seen(made: Any) -> Seen:
     at = from_iso(made.at)
     assert at is not None
@@ -732,6 +870,7 @@ def run(seed: int, *, trace: bool = False) -> Outcome:
         mock.patch.object(notifier, "_forms", with_upload),
         mock.patch.object(steps, "os", chance),
         mock.patch.object(steps, "code_hash", code_hash),
+        mock.patch.object(tidy, "kept_apart", partial(world.keep_apart, tidy.kept_apart)),
     ):
         return world.run()
 
