@@ -138,3 +138,21 @@ def test_suspects_outlive_an_interrupted_audit(
     again = walk.begin(project, "", resume=True)
     rest = list(walk.walk(project, again, timedelta(0)))
     assert [it.key for it in rest if it.kind == "orphan"] == [left]
+
+
+def test_what_an_attempt_stored_of_the_current_version_is_no_orphan(project: Project) -> None:
+    """The upload is in flight or failed: an attempt to come stores the same again, and its result names it."""
+    graph, s3, key = project.graph, project.cloud.client("s3"), "incoming/f/photo.jfif"
+    old, new = (
+        s3.put_object(Bucket=graph.uploads_bucket, Key=key, Body=b"x")["VersionId"] for _ in "12"
+    )
+    kept, left = (
+        next(it for it in owners.called(graph, key, version, "") if "thumb/" in it)
+        for version in (new, old)
+    )
+    for name in (kept, left):
+        s3.put_object(Bucket=graph.variants_bucket, Key=f"{name}.jpg", Body=b"x")
+    tally = walk.begin(project, "", resume=False)
+    running = walk.walk(project, tally, timedelta(days=-1))
+    assert [it.key for it in running if it.kind == "orphan"] == [f"{left}.jpg"]
+    assert owners.suspected(project, f"{kept}.jpg") is None

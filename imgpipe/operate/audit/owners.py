@@ -14,7 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from imgpipe.operate import rows
-from imgpipe.runtime.results import output_key, stem
+from imgpipe.operate.branches import creators, settings_of
+from imgpipe.runtime.results import content_version, output_key, stem
 from imgpipe.runtime.row import load
 from imgpipe.runtime.row import outputs as outputs_of
 
@@ -39,12 +40,39 @@ def is_of(graph: Graph, output: str, key: str) -> bool:
     return output_key(folder, key, graph.prefix, version, ending) == output
 
 
+def called(
+    graph: Graph, key: str, version_id: str | None, sequencer: str, steps: Collection[str] = ()
+) -> frozenset[str]:
+    """Return what the outputs of a version are called under the settings that hold now, without their endings: of
+    `steps`, or of all.
+    """
+    return frozenset(
+        output_key(
+            f"{graph.variants_prefix}{variant}",
+            key,
+            graph.prefix,
+            content_version(version_id, sequencer, str(chosen.get("hash", ""))),
+            "",
+        ).rstrip(".")
+        for branch in creators(graph)
+        if not steps or set(branch.steps) & set(steps)
+        for step, chosen in settings_of(branch).steps.items()
+        for variant in (chosen.get("variants") or {step: {}})
+    )
+
+
 def suspected(project: Project, output: str) -> frozenset[str] | None:
-    """Return the uploads that the output may be of, if none of their rows names it; None where one does."""
+    """Return the uploads that the output may be of, if none of their rows names it; None where one does, or where it is
+    called as those of a current version are: that one's results will name it.
+    """
     named = _named(project.graph, output)
     if named is None:
         return None
-    owners = frozenset(_alike(project, output, f"{project.graph.prefix}{named[2]}"))
+    alike = _alike(project, output, f"{project.graph.prefix}{named[2]}")
+    whole = output.rpartition(".")[0]
+    if any(it and whole in called(project.graph, key, it, "") for key, it in alike.items()):
+        return None
+    owners = frozenset(alike)
     found = rows.items_by_keys(project, owners)
     return None if any(output in outputs_of(load(item)[0]) for item in found) else owners
 
@@ -71,16 +99,20 @@ def orphans(
         yield output, tuple(sorted(owners))
 
 
-def _alike(project: Project, output: str, begin: str) -> Iterator[str]:
-    """Yield the keys, also of uploads that were removed, whose outputs are called like this one."""
+def _alike(project: Project, output: str, begin: str) -> dict[str, str]:
+    """Map the keys whose outputs are called like this one, also of uploads that were removed, to their current version;
+    to nothing where there is none, or none is known.
+    """
     pages = project.cloud.client("s3").get_paginator("list_object_versions")
     listed = pages.paginate(Bucket=project.graph.uploads_bucket, Prefix=f"{begin}.", Delimiter=".")
-    found = {begin}
+    found = {begin: ""}
     for page in islice(listed, _PAGES):
-        found.update(
-            it["Key"] for kind in ("Versions", "DeleteMarkers") for it in page.get(kind, [])
-        )
-    return (key for key in found if is_of(project.graph, output, key))
+        for it in page.get("DeleteMarkers", []):
+            found.setdefault(it["Key"], "")
+        for it in page.get("Versions", []):
+            known = it["VersionId"] if it["IsLatest"] and it["VersionId"] != "null" else ""
+            found[it["Key"]] = found.get(it["Key"]) or known
+    return {key: current for key, current in found.items() if is_of(project.graph, output, key)}
 
 
 def _named(graph: Graph, output: str) -> re.Match[str] | None:

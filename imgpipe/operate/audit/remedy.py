@@ -15,6 +15,7 @@ from urllib.parse import quote_plus
 
 from imgpipe.cloud import explain
 from imgpipe.deploy.names import RESULTS
+from imgpipe.operate.audit import owners
 from imgpipe.operate.branches import creators, settings_of, tidiers
 from imgpipe.operate.times import iso
 from imgpipe.runtime import results
@@ -103,22 +104,11 @@ def heal(project: Project, what: Remedy) -> None:
 
 def made_again(graph: Graph, finding: Finding) -> frozenset[str]:
     """Return the names, without their endings, of the outputs that healing `finding` makes again."""
-    if finding.upload is None or finding.kind not in {"missing", "unmade", "letterless"}:
+    heals = finding.kind in {"missing", "unmade", "letterless"}
+    if finding.upload is None or not heals or not finding.steps:
         return frozenset()
     version_id = finding.upload.latest.id
-    return frozenset(
-        results.output_key(
-            f"{graph.variants_prefix}{variant}",
-            finding.key,
-            graph.prefix,
-            results.content_version(version_id, finding.sequencer, str(chosen.get("hash", ""))),
-            "",
-        ).rstrip(".")
-        for branch in creators(graph)
-        if set(branch.steps) & set(finding.steps)
-        for step, chosen in settings_of(branch).steps.items()
-        for variant in (chosen.get("variants") or {step: {}})
-    )
+    return owners.called(graph, finding.key, version_id, finding.sequencer, finding.steps)
 
 
 def event(graph: Graph, finding: Finding) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from imgpipe.operate.dlq import queues, route
 from imgpipe.operate.dlq.letters import Letter, decode
 from imgpipe.operate.times import from_iso
 from imgpipe.operate.why.facts import Version as Seen
-from imgpipe.runtime import entry, log, notifier, results, row, steps, tidy, writer
+from imgpipe.runtime import entry, log, notifier, row, steps, tidy, writer
 from imgpipe.runtime.errors import Reason, Rejected
 from imgpipe.runtime.made import Made, Picture
 from imgpipe.runtime.settings import Limits, Settings
@@ -661,17 +661,9 @@ class World:
         """Return what the outputs of all uploads are called under the settings that hold now, without endings."""
         graph = self.memory.graph
         return {
-            results.output_key(
-                f"{graph.variants_prefix}{variant}",
-                key,
-                graph.prefix,
-                results.content_version(identifier, "", str(chosen.get("hash", ""))),
-                "",
-            ).rstrip(".")
-            for branch in creators(graph)
-            for step, chosen in settings_of(branch).steps.items()
-            for variant in (chosen.get("variants") or {step: {}})
+            name
             for key, identifier in self.uploads.accepted
+            for name in owners.called(graph, key, identifier, "")
         }
 
     def _drain(self) -> None:
@@ -756,6 +748,12 @@ class World:
         again = {name for each in found for name in remedy.made_again(memory.graph, each)}
         named_by_any = {
             made["key"] for shown in rows.values() for made in shown["outputs"].values()
+        }
+        again |= {
+            name
+            for key in KEYS
+            if (there := memory.current(key))
+            for name in owners.called(memory.graph, key, there.id, "")
         }
         unsure = law.busy & {"removed", "results", "dead results"}
         for key in sorted(memory.variants.keys() - named_by_any):
