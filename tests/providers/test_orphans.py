@@ -156,3 +156,5 @@ def test_what_an_attempt_stored_of_the_current_version_is_no_orphan(project: Pro
     running = walk.walk(project, tally, timedelta(days=-1))
     assert [it.key for it in running if it.kind == "orphan"] == [f"{left}.jpg"]
     assert owners.suspected(project, f"{kept}.jpg") is None
+    put_row(project, result(key, version_id=new))
+    assert owners.suspected(project, f"{kept}.jpg") == {"incoming/f/photo", key}

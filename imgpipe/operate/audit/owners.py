@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from imgpipe.operate import rows
 from imgpipe.operate.branches import creators, settings_of
 from imgpipe.runtime.results import content_version, output_key, stem
-from imgpipe.runtime.row import load
+from imgpipe.runtime.row import load, status
 from imgpipe.runtime.row import outputs as outputs_of
 
 if TYPE_CHECKING:
@@ -63,18 +63,21 @@ def called(
 
 def suspected(project: Project, output: str) -> frozenset[str] | None:
     """Return the uploads that the output may be of, if none of their rows names it; None where one does, or where it is
-    called as those of a current version are: that one's results will name it.
+    called as those of a current version are that isn't done: its results will name it.
     """
     named = _named(project.graph, output)
     if named is None:
         return None
     alike = _alike(project, output, f"{project.graph.prefix}{named[2]}")
-    whole = output.rpartition(".")[0]
-    if any(it and whole in called(project.graph, key, it, "") for key, it in alike.items()):
+    found = [load(item)[0] for item in rows.items_by_keys(project, alike)]
+    if any(output in outputs_of(row) for row in found):
         return None
-    owners = frozenset(alike)
-    found = rows.items_by_keys(project, owners)
-    return None if any(output in outputs_of(load(item)[0]) for item in found) else owners
+    done = {(row["key"], row["version_id"]) for row in found if status(row) == "done"}
+    whole = output.rpartition(".")[0]
+    to_come = (pair for pair in alike.items() if pair[1] and pair not in done)
+    if any(whole in called(project.graph, *pair, "") for pair in to_come):
+        return None
+    return frozenset(alike)
 
 
 def orphans(

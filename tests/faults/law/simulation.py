@@ -752,7 +752,7 @@ class World:
         again |= {
             name
             for key in KEYS
-            if (there := memory.current(key))
+            if (there := memory.current(key)) and not _is_done(rows.get(key), there.id)
             for name in owners.called(memory.graph, key, there.id, "")
         }
         unsure = law.busy & {"removed", "results", "dead results"}
@@ -825,6 +825,10 @@ def _said(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
         told = record.get("Sns") or json.loads(record["body"])
         identifier = record.get("messageId") or told["MessageId"]
         yield identifier, told.get("Message") or record["body"]
+
+
+def _is_done(shown: Mapping[str, Any] | None, version_id: str) -> bool:
+    return shown is not None and (shown["status"], shown["version_id"]) == ("done", version_id)
 
 
 def _key_of(document: Mapping[str, Any]) -> str:
