@@ -132,7 +132,10 @@ class Catalogue:
         follows = bool(cursor) and search.statuses == gallery.SHOWN
         held = self._held() if search.chooses or follows else None
         if held is None:
-            return gallery.page(self._project, search, cursor, size)
+            read = gallery.page(self._project, search, cursor, size)
+            if self._missed(read.rows):
+                self.mistrust()
+            return read
         found = self._rows(held, search, cursor, size)
         return gallery.fill(self._project.graph.prefix, search, found, size, cursor)
 
@@ -189,8 +192,21 @@ class Catalogue:
         likely = _likely(self._project.graph.prefix, held.rows, search, cursor)
         while some := list(islice(likely, size + 1)):
             yield from self._as_they_are(some, search)
-        if not held.whole and held.rows:
+        # Of all, the table has the last word: an image may come late, such as one that was there before the pipeline.
+        if not (held.whole and search.chooses):
             yield from gallery.from_table(self._project, search, _end(held, cursor))
+
+    def _missed(self, read: Iterable[Row]) -> bool:
+        """Say whether the table has rows among those held that nobody told of."""
+        held = self._held()
+        if held is None or not held.rows:
+            return False
+        newest, oldest = held.rows[0]["uploaded_at"], held.rows[-1]["uploaded_at"]
+        with self._lock:
+            known = self._known or {}
+            return any(
+                row["key"] not in known and oldest <= row["uploaded_at"] < newest for row in read
+            )
 
     def _as_they_are(self, held: list[Row], search: gallery.Search) -> Iterator[Row]:
         now = rows.by_keys(self._project, [row["key"] for row in held])
@@ -228,6 +244,8 @@ def _likely(
 
 def _end(held: Held, cursor: str | None) -> str | None:
     """Return the later of a cursor and the end of what is held."""
+    if not held.rows:
+        return cursor
     oldest = held.rows[-1]["uploaded_at"]
     after, _ = gallery.place(cursor)
     if after and after < oldest:

@@ -40,7 +40,7 @@ def in_order(since: datetime | None, until: datetime | None) -> None:
     """Raises UsageError where a stretch of time ends before it begins."""
     if since and until and since > until:
         began, ended = (f"{when.astimezone():%Y-%m-%d %H:%M}" for when in (since, until))
-        raise UsageError(f"from {began} to {ended}", "from is after to")
+        raise UsageError(f"from {began} to {ended}", "the end comes before the beginning")
 
 
 def iso(when: datetime) -> str:

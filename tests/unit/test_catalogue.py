@@ -124,6 +124,23 @@ def test_a_first_page_shows_what_nobody_heard_of_yet(table: Table) -> None:
     assert catalogue.page(Search(), None, 5).rows[0] == late
 
 
+def test_what_came_late_is_found_at_the_end_of_what_is_held(table: Table) -> None:
+    catalogue = opened()
+    late = [table.put({**row(n), "key": f"incoming/late-{n}.jpg"}) for n in (298, 299)]
+    for it in late:
+        it["uploaded_at"] = f"2025-01-01T00:00:00.{it['key'][-6:-4]}0Z"
+    assert {it["key"] for it in late} <= set(walk(catalogue, Search()))
+
+
+def test_what_came_late_among_the_latest_is_noticed(table: Table) -> None:
+    catalogue = opened()
+    table.put({**row(290), "key": "incoming/late.jpg"})
+    assert catalogue.ready
+    first = catalogue.page(Search(), None, 40)
+    assert "incoming/late.jpg" in [it["key"] for it in first.rows]
+    assert not catalogue.ready, "it answers nothing until it has read again"
+
+
 def test_after_a_flood_the_table_is_asked_until_all_is_read_again(table: Table) -> None:
     clock = [0.0]
     catalogue = Catalogue(PROJECT, now=lambda: clock[0], sleep=lambda _: None)

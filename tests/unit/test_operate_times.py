@@ -55,5 +55,5 @@ def test_a_stretch_of_time_that_ends_before_it_begins_is_refused() -> None:
     day = datetime(2026, 11, 21, tzinfo=UTC)
     times.in_order(day, day)
     times.in_order(None, day)
-    with pytest.raises(UsageError, match="from is after to"):
+    with pytest.raises(UsageError, match="the end comes before the beginning"):
         times.in_order(day, day - timedelta(seconds=1))

@@ -116,6 +116,7 @@ function broken(error) {
   const ours = error.status < 500; // what was asked for is amiss, and not the cloud
   $("#broken [data-what]").textContent = ours ? error.what : "The images can't be read";
   $("#broken [data-why]").textContent = ours ? error.why : error.status ? error.message : "The console doesn't answer.";
+  $("#broken [data-again]").hidden = ours; // it would be answered alike
   for (const part of ["hint", "command"]) $(`#broken [data-${part}]`).textContent = error[part] ?? "";
 }
 // What is shown stays until the answer is there: a search doesn't flicker while somebody types.

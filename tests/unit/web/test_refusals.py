@@ -28,7 +28,7 @@ def test_dates_in_the_wrong_order_are_named(console: Console, more: dict[str, st
     answer = console.get("/tiles", since="2026-11-22", until="2026-11-01", **more)
     assert answer.status == 400
     assert "from 2026-11-22 00:00 to 2026-11-01 23:59" in answer.text
-    assert "from is after to" in answer.text
+    assert "the end comes before the beginning" in answer.text
 
 
 def test_one_day_is_a_stretch_of_time_and_the_day_before_is_none(console: Console) -> None:
