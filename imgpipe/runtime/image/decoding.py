@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from imgpipe.runtime.image import colour
+from imgpipe.runtime.image import colour, profiles
 from imgpipe.runtime.image.opening import Opened, check_memory, refusals, turned
 from imgpipe.runtime.image.resampling import resize
 from imgpipe.runtime.image.structure import wavelet_levels
@@ -57,7 +57,7 @@ def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
 def in_srgb(im: Image.Image, opened: Opened) -> Image.Image:
     """Return a native picture in sRGB, without alpha that hides nothing."""
     with refusals():
-        made = colour.to_srgb(im, opened.im.info.get("icc_profile"))
+        made = colour.to_srgb(im, profiles.of(opened.im))
         made = colour.without_empty_alpha(made, grey=opened.grey)
         made.info = {}
         return made

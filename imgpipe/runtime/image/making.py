@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.runtime.errors import Rejected
-from imgpipe.runtime.image import animation, facts
+from imgpipe.runtime.image import animation, facts, profiles
 from imgpipe.runtime.image.colour import PLAIN, without_empty_alpha
 from imgpipe.runtime.image.decoding import in_srgb, native
 from imgpipe.runtime.image.encoding import encode, encode_frames
@@ -124,7 +124,7 @@ def _animations(
 
 
 def _profile(work: Work, opened: Opened) -> bytes | None:
-    return opened.im.info.get("icc_profile") if work.keeps_profile else None
+    return profiles.of(opened.im) if work.keeps_profile else None
 
 
 def _in_colours(work: Work, opened: Opened, stored: Image.Image, base: Image.Image) -> Image.Image:

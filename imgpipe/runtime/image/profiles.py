@@ -1,4 +1,5 @@
-"""Whether a colour profile is sRGB's, by what it does: its name says nothing about its curves.
+"""Which colour profile a picture is in, and whether it is sRGB's, by what it does: its name says
+nothing about its curves.
 
 Most photographs carry such a profile. It is told by its primaries and by a few points of its curves,
 without the library for colours, whose transform takes milliseconds to build. Tags are as in
@@ -8,10 +9,13 @@ ICC.1:2022, 9.2.44 and 10.6, 10.18, 10.31.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from PIL import Image
 
     Curve = Callable[[float], float]
 
@@ -88,3 +92,68 @@ def _table(tag: bytes) -> Curve:
         return float(low + (high - low) * (x * (count - 1) - at)) / 65_535
 
     return to_light
+
+
+ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+"""The primaries of Adobe RGB (1998), adapted to D50 (its specification of 2005-05, 4.3.5.2)."""
+_ADOBE_GAMMA = 563
+"""2.19921875, in 256ths (4.3.4.2)."""
+_D50 = (0.9642, 1.0, 0.8249)
+_EXIF, _INTEROPERABILITY, _COLOUR_SPACE = 0x8769, 0xA005, 0xA001
+_UNCALIBRATED = 65_535
+
+
+def of(im: Image.Image) -> bytes | None:
+    """Return the profile that a picture is in: the one in the file or, without, Adobe RGB where a
+    camera's notes say so (DCF 2.0, its optional colour space: R03). None is sRGB.
+    """
+    found: bytes | None = im.info.get("icc_profile")
+    return found or (_adobe() if im.format == "JPEG" and _is_adobe(im) else None)
+
+
+def _is_adobe(im: Image.Image) -> bool:
+    try:
+        exif = im.getexif()
+        if exif.get_ifd(_EXIF).get(_COLOUR_SPACE) != _UNCALIBRATED:
+            return False
+        return str(exif.get_ifd(_INTEROPERABILITY).get(1, "")).startswith("R03")
+    except Exception:  # noqa: BLE001 - broken metadata must not cost a good picture
+        return False
+
+
+@lru_cache(maxsize=1)
+def _adobe() -> bytes:
+    """Return a profile of our own making with Adobe RGB's primaries and curve (ICC.1:2001-04)."""
+    name = b"compatible with Adobe RGB (1998)\0"
+    curve = struct.pack(">4s4xIH2x", b"curv", 1, _ADOBE_GAMMA)
+    tags = {
+        b"desc": struct.pack(">4s4xI", b"desc", len(name)) + name + bytes(78),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"wtpt": _xyz(_D50),
+        **{bytes([c]) + b"XYZ": _xyz(xyz) for c, xyz in zip(b"rgb", ADOBE, strict=True)},
+        **{bytes([c]) + b"TRC": curve for c in b"rgb"},
+    }
+    directory, bodies = struct.pack(">I", len(tags)), b""
+    for tag, body in tags.items():
+        at = 132 + 12 * len(tags) + len(bodies)
+        directory += struct.pack(">4sII", tag, at, len(body))
+        bodies += body + bytes(-len(body) % 4)
+    head = struct.pack(
+        ">I4x4s4s4s4s12x4s28x3i48x",
+        132 + 12 * len(tags) + len(bodies),
+        b"\2\x10\0\0",
+        b"mntr",
+        b"RGB ",
+        b"XYZ ",
+        b"acsp",
+        *_s15(_D50),
+    )
+    return head + directory + bodies
+
+
+def _xyz(xyz: tuple[float, float, float]) -> bytes:
+    return struct.pack(">4s4x3i", b"XYZ ", *_s15(xyz))
+
+
+def _s15(numbers: tuple[float, float, float]) -> list[int]:
+    return [round(part * 65_536) for part in numbers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
@@ -118,6 +119,30 @@ def test_what_does_the_same_as_srgb_is_left_alone(curve: bytes) -> None:
     assert is_srgb(curved(curve))
     for other in (curved(LINEAR), curved(GAMMA_1_8), profile(DISPLAY_P3), profile(ADOBE)):
         assert not is_srgb(other)
+
+
+def _by_exif(space: int, index: str) -> bytes:
+    """Return a JPEG whose camera says which colours it is in, as DCF wants it, without a profile."""
+    notes = Image.Exif()
+    notes[0x8769] = {0xA001: space, 0xA005: {1: index}}
+    flat = Image.new("RGB", (80, 60), (60, 140, 90))
+    return encoded(flat, "JPEG", exif=notes.tobytes(), quality=100)
+
+
+def test_adobe_rgb_that_only_exif_tells_of_is_converted() -> None:
+    told = make(_by_exif(65_535, "R03")).getpixel((20, 15))
+    plain = make(_by_exif(1, "R98")).getpixel((20, 15))
+    unsure = make(_by_exif(65_535, "R98")).getpixel((20, 15))
+    assert near(plain, (60, 140, 90), 2)  # type: ignore[arg-type]
+    assert near(unsure, (60, 140, 90), 2)  # type: ignore[arg-type]
+    assert near(told, in_srgb((60, 140, 90), ADOBE), 4)  # type: ignore[arg-type]
+
+
+def test_adobe_rgb_by_exif_is_kept_with_a_profile_that_says_so() -> None:
+    kept = make(_by_exif(65_535, "R03"), profile="keep", format="jpeg", quality=95)
+    read = ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"]))
+    assert "Adobe RGB" in ImageCms.getProfileDescription(read)
+    assert near(kept.getpixel((20, 15)), (60, 140, 90), 4)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", [0, 20, 131, 150, 300])
