@@ -81,7 +81,17 @@ def _base_size(declared: Sequence[Work], side: int, original: Size) -> Size:
     """Return the size of the upright picture that serves all works, and facts that need `side`."""
     sample = Variant(name="", width=side, height=side)
     scales = [work.scale() for work in declared]
-    return scaled(original, max(base_scale([place(sample, original)]), *scales, 0))
+    return _sized(declared, max(base_scale([place(sample, original)]), *scales, 0), original)
+
+
+def _sized(chosen: Sequence[Work], scale: float, original: Size) -> Size:
+    """Return the size of the whole picture at `scale`: that of the variant which asks for it, where one does.
+
+    Rounded anew it could be a pixel wider, and be resampled twice.
+    """
+    asked = (at for work in chosen if work.original == original for _, at in work.placed)
+    exact = (at.size for at in asked if at.scale() == scale and at.whole(original))
+    return next(exact, scaled(original, scale))
 
 
 def _moving(work: Work, opened: Opened) -> list[str]:
@@ -104,7 +114,7 @@ def _animations(
     """Make the variants that move: the frames of all of them in one pass over the file."""
     placed = [each for work in chosen for each in work.placed]
     animation.check_memory(opened, [placement for _, placement in placed], limits)
-    size = scaled(opened.size, max(work.scale() for work in chosen))
+    size = _sized(chosen, max(work.scale() for work in chosen), opened.size)
     strips: dict[str, list[Image.Image]] = {variant.name: [] for variant, _ in placed}
     durations_ms: list[int] = []
     for _ in animation.frames(opened):

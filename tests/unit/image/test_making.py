@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from imgpipe.runtime import image
 from imgpipe.runtime.errors import Reason, Rejected
@@ -459,3 +459,13 @@ def test_what_only_looks_at_the_picture_takes_a_copy_that_was_made() -> None:
         assert resampling.smaller(base, 61) is half
         assert resampling.smaller(base, 201) is base
     assert resampling.smaller(base, 60) is base
+
+
+def test_the_largest_variant_is_resampled_once() -> None:
+    noise = Image.effect_noise((2700, 1793), 20).convert("RGB")  # its height rounds up, to 1063
+    wanted = {"s": {"variants": {"v": {"width": 1600, "height": 1600, "format": "png"}}}}
+    data = image.make(encoded(noise, "PNG"), wanted, Limits())["s"].variants["v"].data
+    made = opened(data).convert("RGB")
+    best = noise.resize(made.size, Image.Resampling.LANCZOS)
+    worst = max(high for _, high in ImageChops.difference(made, best).getextrema())  # type: ignore[misc]
+    assert worst <= 3
