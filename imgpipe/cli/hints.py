@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from imgpipe.cli.options import LOCAL
@@ -37,7 +38,7 @@ def _told(piece: str, environment: str) -> str:
 
 def _environment(words: Sequence[str]) -> str:
     """Return the environment that a call names itself. One from IMGPIPE_ENV holds for the next command as well."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         if word in {"--env", "-e"}:
             return after
         if word.startswith("--env="):

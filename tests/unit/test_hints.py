@@ -28,3 +28,4 @@ def test_a_command_in_a_hint_is_for_the_environment_of_the_call(hint: str, told:
     assert here(hint, ["status", "--env=prod"]) == told
     assert here(hint, ["status"]) == hint
     assert here(hint, ["status", "--env", "local"]) == hint
+    assert here(hint, []) == hint

@@ -13,10 +13,15 @@ from PIL import Image
 
 from imgpipe.deploy.model import Notify, Spec
 from imgpipe.errors import UsageError
+from imgpipe.operate import rows
 from imgpipe.operate.load import addressees, pictures, report
 from imgpipe.operate.load.burst import Burst, Plan, Upload
+from imgpipe.operate.project import Project
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended
+from imgpipe.runtime import items
+from imgpipe.runtime.notices import claim_key
+from imgpipe.runtime.row import generation
 from tests.photos import DEMO
 from tests.studio import create_buckets, create_queues, create_table, put_row, result, studio
 
@@ -74,6 +79,15 @@ def burst(project: Any, keys: list[str], ended: dict[str, Any]) -> Burst:
     return made
 
 
+def _people_were_told(project: Project, key: str, at: str) -> None:
+    """Put the claim of a notice that went out."""
+    upload = generation(rows.by_keys(project, [key])[key])
+    fields = {"pk": key, "sk": claim_key("completed", upload), "claimed_at": at, "sent_at": at}
+    project.cloud.client("dynamodb").put_item(
+        TableName=project.graph.table, Item=items.encode(fields)
+    )
+
+
 def test_what_has_no_end_is_lost_and_what_no_row_names_is_doubled() -> None:
     with mock_aws():
         project = studio()
@@ -103,11 +117,13 @@ def test_what_has_no_end_is_lost_and_what_no_row_names_is_doubled() -> None:
                 for step in steps
             ),
         )
+        _people_were_told(project, keys[0], "2026-11-21T07:00:05.000Z")
         found = report.of(burst(project, keys, {keys[0]: "done", keys[1]: "pending"}))
         assert found.lost == (keys[1],)
         assert (found.ended, found.images_per_s) == ({"done": 1}, 0.5)
         assert found.times()["upload_to_done"]["p50"] == 2.0
         assert found.times()["upload_to_preview"]["p99"] == 2.0
+        assert found.times()["upload_to_notice"]["p50"] == 4.0
         assert found.extra_outputs == 0
         for name in ("good.1.jpg", "good.2.jpg"):
             project.cloud.client("s3").put_object(
