@@ -34,9 +34,9 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **more: An
     }
 
 
-def listed(values: str | list[str]) -> list[str]:
-    """Return what `one` made of several."""
-    return [values] if isinstance(values, str) else values
+def listed(value: Any) -> list[Any]:
+    """Return a value that AWS writes bare where it is alone, as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def one(values: Sequence[str]) -> str | list[str]:

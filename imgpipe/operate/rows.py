@@ -41,15 +41,15 @@ def life(row: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
 
 def by_keys(project: Project, keys: Collection[str], *, consistent: bool = False) -> dict[str, Row]:
     """Return the rows of `keys`; a key without a row is left out. Keys that are no image have none."""
-    wanted = [(key, SK_IMAGE) for key in sorted(keys)]
-    found = map(from_item, items_at(project, wanted, consistent=consistent))
+    found = map(from_item, items_by_keys(project, keys, consistent=consistent))
     return {row["key"]: row for row in found}
 
 
-def items_by_keys(project: Project, keys: Collection[str]) -> Iterator[Item]:
-    """Yield the rows of `keys` as they are stored, read consistently."""
-    wanted = [(key, SK_IMAGE) for key in sorted(keys)]
-    return items_at(project, wanted, consistent=True)
+def items_by_keys(
+    project: Project, keys: Collection[str], *, consistent: bool = True
+) -> Iterator[Item]:
+    """Yield the rows of `keys` as they are stored."""
+    return items_at(project, [(key, SK_IMAGE) for key in sorted(keys)], consistent=consistent)
 
 
 def every_item(project: Project) -> Iterator[Item]:

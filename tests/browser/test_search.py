@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_name_is_searched_while_it_is_typed(page: Page) -> None:
     finds(page, NAMES)
     page.keyboard.type("otter")
     finds(page, {"otter"})
-    assert page.url.endswith("?q=ZQ%2Fotter")
+    expect(page).to_have_url(re.compile(r"\?q=ZQ%2Fotter$"))
     page.reload()
     finds(page, {"otter"})
 

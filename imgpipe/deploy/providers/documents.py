@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from imgpipe.deploy.policies import listed
 from imgpipe.deploy.resources import canonical
 
 
@@ -38,8 +39,7 @@ def meaning(document: Any) -> Any:
     """
     match document:
         case {"Statement": statements, **rest}:
-            listed = statements if isinstance(statements, list) else [statements]
-            return {**rest, "Statement": sorted((_statement(one) for one in listed), key=canonical)}
+            return {**rest, "Statement": sorted(map(_statement, listed(statements)), key=canonical)}
         case _:
             return _set(document)
 

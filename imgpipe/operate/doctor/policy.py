@@ -10,6 +10,8 @@ import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from imgpipe.deploy.policies import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -95,11 +97,6 @@ def unbounded(policy: Document) -> list[str]:
 
 def statements(policy: Document) -> Iterator[Mapping[str, Any]]:
     yield from listed(policy.get("Statement", ()))
-
-
-def listed(value: Any) -> list[Any]:
-    """Return a value that AWS writes bare where it is alone, as a list."""
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[str]:

@@ -25,11 +25,17 @@ def photograph(width: int, height: int, image_format: str = "JPEG") -> bytes:
 
 @pytest.mark.capability("S3-9", "X15")
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_the_first_bytes_tell_the_pixels(image_format: str) -> None:
+@pytest.mark.parametrize("left_behind", [1_000, None])
+def test_the_first_bytes_tell_the_pixels(
+    image_format: str, left_behind: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever limit the last image left in the process."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", left_behind)
     data = photograph(400, 300, image_format)
     assert lane.pixels(data[: lane.HEAD_BYTES]) == 120_000
     assert lane.is_for(Lane(queue_url="q", max_pixels=119_999), FakeSource(data, None))
     assert not lane.is_for(Lane(queue_url="q", max_pixels=120_000), FakeSource(data, None))
+    assert left_behind == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_head_that_says_nothing_keeps_the_upload_where_it_is() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from imgpipe.deploy import resources as r
+from imgpipe.deploy.policies import listed
 from imgpipe.deploy.providers.site import last
 from imgpipe.operate.doctor import policy
 from imgpipe.operate.doctor.findings import Fault, Severity
@@ -259,7 +260,7 @@ def _written(function: Function, arn: str) -> Iterator[str]:
     """Yield how the keys begin that a role's policies name in a bucket."""
     for document in function.documents:
         for statement in policy.statements(document):
-            for resource in map(str, policy.listed(statement.get("Resource", ()))):
+            for resource in map(str, listed(statement.get("Resource", ()))):
                 if resource.startswith(arn):
                     yield resource.removeprefix(arn).partition("*")[0]
 
