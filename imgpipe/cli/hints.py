@@ -1,5 +1,5 @@
 """Commands to run next, as they are for the environment that was asked about: `imgpipe up` becomes
-`imgpipe up --env prod`. Who says a hint needn't know of it.
+`imgpipe up --env prod`. Who says a hint needn't know of it, be it for a person (`here`) or in JSON (`told`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from imgpipe.cli.options import LOCAL
 
 _COMMAND = re.compile(r"imgpipe((?: [a-z][a-z-]*)+)")
 _GIVEN = re.compile(r"(?:--env|-e)[ =]")
+FIELDS = frozenset({"hint", "next", "command", "advice"})
+"""Members of a JSON document that say what to run: as text, as a list of words, or as a list of either."""
 
 
 def here(text: str, words: Sequence[str] | None = None) -> str:
@@ -22,6 +24,42 @@ def here(text: str, words: Sequence[str] | None = None) -> str:
     environment = _environment(sys.argv[1:] if words is None else words)
     if environment in {"", LOCAL}:
         return text
+    return _in_text(text, environment)
+
+
+def told(document: Any, words: Sequence[str] | None = None) -> Any:
+    """Return a JSON document with `--env NAME` in each command that its FIELDS name, as `here` has it."""
+    environment = _environment(sys.argv[1:] if words is None else words)
+    return document if environment in {"", LOCAL} else _in_fields(document, environment)
+
+
+def _in_fields(value: Any, environment: str) -> Any:
+    if isinstance(value, list | tuple):
+        return [_in_fields(each, environment) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: (_in_commands if name in FIELDS else _in_fields)(each, environment)
+        for name, each in value.items()
+    }
+
+
+def _in_commands(value: Any, environment: str) -> Any:
+    match value:
+        case str():
+            return _in_text(value, environment)
+        case ["imgpipe", *words] if all(isinstance(word, str) for word in words):
+            path = _path(tuple(words))
+            given = any(_GIVEN.match(f"{word} ") for word in words)
+            told = ["--env", environment] if path and not given else []
+            return ["imgpipe", *path, *told, *words[len(path) :]]
+        case list() | tuple():
+            return [_in_commands(each, environment) for each in value]
+        case _:
+            return _in_fields(value, environment)
+
+
+def _in_text(text: str, environment: str) -> str:
     return "".join(_told(piece, environment) for piece in re.split(r"(?=\bimgpipe )", text))
 
 

@@ -33,14 +33,26 @@ def err() -> Console:
 
 def next_step(markup: str) -> None:
     """Say which command to run next, on stderr, for the environment that was asked about."""
+    err().print(step(markup), soft_wrap=True)
+
+
+def step(markup: str) -> str:
+    """Return the line that says which command to run next, for the environment that was asked about."""
     from imgpipe.cli.hints import here
 
-    err().print(f"[cyan]next:[/] {here(markup)}", soft_wrap=True)
+    return f"[cyan]next:[/] {here(markup)}"
 
 
 def print_json(value: Any) -> None:
-    """Write `value` as JSON on stdout: indented, Unicode kept where it can be printed, dates as text."""
-    sys.stdout.write(dumps(value, indent=2) + "\n")
+    """Write `value` as JSON on stdout, as `as_json` has it."""
+    sys.stdout.write(as_json(value) + "\n")
+
+
+def as_json(value: Any, indent: int | None = 2) -> str:
+    """Return JSON: Unicode kept where it can be printed, dates as text, commands for the environment asked about."""
+    from imgpipe.cli.hints import told
+
+    return dumps(told(value), indent=indent)
 
 
 def safe(text: object) -> str:

@@ -44,7 +44,8 @@ def versions(
         render.print_json([version.as_json() for version in found])
         return
     if not found:
-        render.err().print("no version was published yet")
+        render.err().print("no function has a published version")
+        render.next_step("imgpipe up")
         return
     from imgpipe.cli.views import words
 

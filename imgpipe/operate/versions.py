@@ -5,6 +5,10 @@ settings; a note under `ops/versions/` keeps the function whole, and `ops/code/`
 what its note says: code, settings, memory, timeout. How many may run at once is no part of a version, as it is none
 of Lambda's. pipeline.yaml doesn't change with it, so `plan` shows the difference and the next `up` would take it away
 again.
+
+Versions go with their function: a note whose version Lambda no longer has, such as after a `down` that keeps data, is
+not offered, and is forgotten when the function is published anew. (AWS gives no number twice, also to a function that
+was made again; other clouds begin with 1.)
 """
 
 from __future__ import annotations
@@ -121,7 +125,10 @@ def record(
     if changed:
         _keep_code(project, changed, archive_of)
         with ThreadPoolExecutor(min(8, len(changed)), "versions") as pool:
-            waiting = [pool.submit(_publish, project, function, run) for function in changed]
+            waiting = [
+                pool.submit(_publish, project, function, run, fresh=function.name in created)
+                for function in changed
+            ]
             published = [future.result() for future in waiting]
     fresh = {_short(project, function) for function in changed if function.name in created}
     last_up.write(project, run, published, words, fresh)
@@ -130,14 +137,16 @@ def record(
 
 
 def listed(project: Project, name: str | None = None) -> list[Version]:
-    """Return the versions that are known, by function, the newest first. Raises UsageError for an unknown function."""
+    """Return the versions that there are, by function, the newest first. Raises UsageError for an unknown function."""
     functions = (*project.graph.branches, *project.graph.called)
     short = {branch.name for branch in functions if branch.function}
     if name is not None and name not in short:
         raise UsageError(f"function {name}", f"the functions are {', '.join(sorted(short))}")
     names = [each for each in ops.names(project, FOLDER) if name in (None, _short_of(each))]
     notes = parallel.stream(lambda each: ops.read(project, each), names, 8)
-    found = [_version(note) for note in notes if note]
+    noted = [_version(note) for note in notes if note]
+    there = _published(project, {version.function.name for version in noted})
+    found = [version for version in noted if version.number in there[version.function.name]]
     live = _live(project, {version.function.name for version in found})
     marked = [
         replace(each, current=_same(each.function, live.get(each.function.name))) for each in found
@@ -223,6 +232,23 @@ def _live(project: Project, names: Iterable[str]) -> dict[str, Function]:
     return {found.name: found for found in parallel.stream(read, sorted(names), 8) if found}
 
 
+def _published(project: Project, names: Iterable[str]) -> dict[str, set[int]]:
+    """Return the numbers of the versions that Lambda has of each function; 0 is the function itself."""
+    return dict(parallel.stream(lambda name: (name, _numbers(project, name)), sorted(names), 8))
+
+
+def _numbers(project: Project, name: str) -> set[int]:
+    client = project.cloud.client("lambda")
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    try:
+        found = [str(each["Version"]) for page in pages for each in page["Versions"]]
+    except client.exceptions.ResourceNotFoundException:
+        return set()
+    except client.exceptions.ClientError as error:
+        raise explain(error, f"the versions of {name}") from error
+    return {int(number) if number.isdecimal() else 0 for number in found}
+
+
 def _keep_code(
     project: Project, changed: Sequence[Function], archive_of: Callable[[Function], Archive]
 ) -> None:
@@ -251,7 +277,7 @@ def _code_key(function: Function) -> str:
     return f"{OPERATIONS}/{CODE}{function.code_hash}-{function.architecture}-{function.runtime}.zip"
 
 
-def _publish(project: Project, function: Function, run: str) -> last_up.Published:
+def _publish(project: Project, function: Function, run: str, *, fresh: bool) -> last_up.Published:
     """Publish a function and note its version, unless Lambda answers with one that is noted: nothing had changed."""
     client = project.cloud.client("lambda")
     about = f"code {function.code_hash}, settings {settings_hash(function)}"
@@ -261,7 +287,7 @@ def _publish(project: Project, function: Function, run: str) -> last_up.Publishe
         raise explain(error, f"a version of {function.name}") from error
     number = int(answer["Version"]) if str(answer["Version"]).isdecimal() else 0
     name = _short(project, function)
-    noted = sorted(ops.names(project, f"{FOLDER}{name}/"))
+    noted = _still_noted(project, name, set() if fresh else _numbers(project, function.name))
     note = f"{FOLDER}{name}/{number:06}.json"
     known = ops.read(project, note) if note in noted else None
     if known is None or not _same(_version(known).function, function):
@@ -270,6 +296,17 @@ def _publish(project: Project, function: Function, run: str) -> last_up.Publishe
         _drop_old(project, function, sorted({*noted, note}))
     before = int(Path(noted[-1]).stem) if noted else None
     return last_up.Published(name=name, number=number, before=before)
+
+
+def _still_noted(project: Project, name: str, there: set[int]) -> list[str]:
+    """Return the notes of the versions that are `there`, the oldest first; forget all others of that function."""
+    kept = []
+    for each in sorted(ops.names(project, f"{FOLDER}{name}/")):
+        if int(Path(each).stem) in there:
+            kept.append(each)
+        else:
+            ops.remove(project, each)
+    return kept
 
 
 def _drop_old(project: Project, function: Function, noted: Sequence[str]) -> None:

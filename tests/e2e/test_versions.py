@@ -99,6 +99,7 @@ def test_a_bad_day_is_undone(back: Pipeline) -> None:
     assert "the functions are" in back.run("rollback", "nobody", code=2).err
     assert "which function" in back.run("rollback", "--to", "1", code=2).err
 
-    back.run("down", "--yes", "--delete-data")
+    back.run("down", "--yes")  # keeps the bucket, and with it the notes
+    assert versions(back) == []
     back.run("up", "--yes")
     assert [v["version"] for v in versions(back, "small")] == [1]

@@ -11,7 +11,7 @@ import pytest
 from imgpipe.deploy.providers.lambda_function import Functions
 from imgpipe.deploy.resources import Function
 from imgpipe.errors import MissingError
-from imgpipe.operate import last_up, versions
+from imgpipe.operate import last_up, ops, versions
 from imgpipe.operate.project import Project
 from imgpipe.operate.provision import site_of
 from tests.providers.conftest import BuiltZip
@@ -105,6 +105,40 @@ def test_a_rollback_and_an_up_that_takes_it_away_are_told_apart(pipeline: Pipeli
 
     pipeline.up(thumbs=slower)  # brings back what pipeline.yaml says
     assert pipeline.undone() == [("thumbs", 1)]
+
+
+def test_versions_go_with_their_function(pipeline: Pipeline) -> None:
+    slower = {name: replace(each, timeout_s=77) for name, each in pipeline.now.items()}
+    pipeline.up(**pipeline.now)
+    before = list(pipeline.now.values())
+    pipeline.up(**slower)
+    for function in before:
+        pipeline.functions.delete(function)
+    assert versions.listed(pipeline.project) == []  # a `down` that kept the data
+
+    pipeline.up(**pipeline.now)
+    known = versions.listed(pipeline.project)
+    assert [(it.name, it.number, it.current) for it in known] == [
+        ("images", 1, True),
+        ("thumbs", 1, True),
+    ]
+    assert {it.function.timeout_s for it in known} == {77}
+    with pytest.raises(MissingError, match="nothing was there before"):
+        pipeline.undone()
+    with pytest.raises(MissingError, match="version 2 isn't known"):
+        versions.target(known, "thumbs", 2)
+    assert len(list(ops.names(pipeline.project, versions.FOLDER))) == len(NAMES)
+
+
+def test_a_version_that_was_deleted_by_hand_is_not_offered(pipeline: Pipeline) -> None:
+    pipeline.up(**pipeline.now)
+    pipeline.up(thumbs=replace(pipeline.now["thumbs"], timeout_s=77))
+    name = pipeline.now["thumbs"].name
+    pipeline.project.cloud.client("lambda").delete_function(FunctionName=name, Qualifier="1")
+    known = versions.listed(pipeline.project, "thumbs")
+    assert [it.number for it in known] == [2]
+    with pytest.raises(MissingError, match="isn't known"):
+        versions.target(known, "thumbs", None)
 
 
 def test_only_functions_that_went_to_another_version_are_undone(pipeline: Pipeline) -> None:

@@ -229,6 +229,24 @@ def test_dead_letters_lead_from_their_kind_to_the_image() -> None:
     piloted(Scripted(tick(*MANY, dead=3), letters=3), act)
 
 
+def test_what_to_run_next_is_for_the_environment_that_is_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = UnreachableError("the cloud", "it does not answer", hint="imgpipe up")
+
+    async def act(pilot: Pilot[None], app: Watch) -> None:
+        await until(pilot, app, "imgpipe up --env prod")
+        await pilot.press("r")
+        await until(pilot, app, "059.jpg")
+        await pilot.press("d")
+        await until(pilot, app, "imgpipe dlq redrive --env prod --canary")
+        await pilot.press("enter")
+        await until(pilot, app, "3 letters of enhance", "imgpipe dlq redrive --env prod --group")
+
+    monkeypatch.setattr("sys.argv", ["imgpipe", "watch", "--env", "prod"])
+    piloted(Scripted(gone, tick(*MANY, dead=3), letters=3), act)
+
+
 def test_without_dead_letters_it_says_so() -> None:
     async def act(pilot: Pilot[None], app: Watch) -> None:
         await until(pilot, app, "a.jpg")

@@ -18,6 +18,7 @@ from textual.worker import get_current_worker
 
 from imgpipe import errors
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.screen import lines
 from imgpipe.cli.screen.drill import ImageScreen, LettersScreen, StepScreen
 from imgpipe.cli.screen.table import Table
@@ -128,9 +129,7 @@ class Watch(App[None]):
 
     def _trouble(self, error: errors.ImgpipeError) -> None:
         shown = self.query_one("#trouble", Static)
-        shown.update(
-            f"{render.safe(error)}" + (f"  {render.safe(error.hint)}" if error.hint else "")
-        )
+        shown.update(f"{render.safe(error)}  {render.safe(here(error.hint))}".rstrip())
         shown.display = True
 
     def _fresh(self, tick: Tick) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import DataTable, Footer, Static
 
 from imgpipe import errors
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.screen import lines
 from imgpipe.cli.screen.table import Table
 from imgpipe.cli.views import why, words
@@ -74,7 +75,7 @@ class Drill(Screen[None]):
         try:
             shown = self.ask()
         except errors.ImgpipeError as error:
-            text = f"[red]{render.safe(error)}[/]  [cyan]{render.safe(error.hint or '')}[/]"
+            text = f"[red]{render.safe(error)}[/]  [cyan]{render.safe(here(error.hint))}[/]"
             shown = lambda: self._say(text)  # noqa: E731 - what is shown is a call, as the answer's is
         if self.is_current or self in self.app.screen_stack:
             self.app.call_from_thread(shown)
@@ -137,10 +138,9 @@ class LettersScreen(Drill):
             [*fixed, ("why", max(room, 8))] if found else [],
             [(group.id, lines.group_cells(group, max(room, 8))) for group in found],
         )
-        hint = "\n      ".join(advice.words([it for each in found for it in each.letters]))
-        self.query_one(".hint", Static).update(
-            Text.from_markup(f"\n[cyan]next:[/] {hint}" if hint else "")
-        )
+        hints = advice.words([it for each in found for it in each.letters])
+        shown = render.step("\n      ".join(map(render.safe, hints))) if hints else ""
+        self.query_one(".hint", Static).update(Text.from_markup(f"\n{shown}"))
         table.focus()
 
     def on_data_table_row_selected(self, chosen: DataTable.RowSelected) -> None:
@@ -171,7 +171,7 @@ class GroupScreen(Drill):
         self._say(f"[bold]{group.id}[/]  {count} of {render.safe(group.step)}")
         told = [
             render.safe(lines.why(first)),
-            *(f"[cyan]next:[/] {line}" for line in advice.words(group.letters, group.id)),
+            *(render.step(line) for line in advice.words(group.letters, group.id)),
             "",
         ]
         self.query_one(".hint", Static).update(Text.from_markup("\n".join(told)))
@@ -227,14 +227,12 @@ class StepScreen(Drill):
         self.query_one("#about", Static).update(self._about())
         self.query_one("#chart", Static).update(self._chart(step.queue))
         name = step.name
-        hints = (
+        hint = (
             f"imgpipe logs {name} -f"
             if step.calls is not None
             else f"imgpipe dlq list --queue {name}"
         )
-        self.query_one(".hint", Static).update(
-            Text.from_markup(f"[cyan]next:[/] {render.safe(hints)}")
-        )
+        self.query_one(".hint", Static).update(Text.from_markup(render.step(render.safe(hint))))
 
     def _about(self) -> Any:
         from imgpipe.cli.views.metadata import about

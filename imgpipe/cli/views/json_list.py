@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from imgpipe.runtime.log import dumps
+from imgpipe.cli import render
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +22,7 @@ class JsonList:
 
     def add(self, value: Any) -> None:
         sys.stdout.write(",\n" if self._count else "[\n")
-        lines = dumps(value, indent=2).split("\n")
+        lines = render.as_json(value).split("\n")
         sys.stdout.write("\n".join(f"  {line}" for line in lines))
         self._count += 1
 

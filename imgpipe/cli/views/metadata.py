@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
-from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate import images
 from imgpipe.operate.times import from_iso
@@ -41,7 +40,7 @@ def show(row: Mapping[str, Any], prefix: str) -> Iterator[RenderableType]:
         yield _steps(row["steps"])
     if hint := _next(row, prefix):
         yield ""
-        yield f"[cyan]next:[/] {render.safe(here(hint))}"
+        yield render.step(render.safe(hint))
 
 
 def _about(row: Mapping[str, Any]) -> Table:

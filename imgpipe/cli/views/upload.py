@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
-from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate import images
 from imgpipe.operate.upload.asked import NO_STEP
@@ -225,4 +224,4 @@ def next_commands(tally: Tally, prefix: str) -> list[str]:
 
 
 def hints(commands: list[str]) -> list[RenderableType]:
-    return [f"[cyan]next:[/] {render.safe(here(line))}" for line in commands]
+    return [render.step(render.safe(line)) for line in commands]
