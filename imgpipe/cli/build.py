@@ -202,7 +202,8 @@ def process(
     from imgpipe.operate.process import files as named
     from imgpipe.operate.process import functions, many, work
 
-    declared = spec.load(file, env)
+    declared, over = spec.load_off_cloud(file, env)
+    view.tell_limits(file, over)
     wanted = functions.functions(declared, file.resolve().parent, step or ())
     if out:
         made = [name for each in declared.created.values() for name in each.variants]

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from imgpipe.deploy.yaml_source import Document
 
-__all__ = ["Environment", "Spec", "Step", "Variant", "load", "parse", "problems"]
+__all__ = [
+    "Environment",
+    "Spec",
+    "Step",
+    "Variant",
+    "load",
+    "load_off_cloud",
+    "parse",
+    "problems",
+]
 
 ROUNDS = 8
 """What is below a misspelt key is seen a round later; nothing nests deeper."""
@@ -40,27 +49,44 @@ def load(file: Path, environment: str) -> Spec:
 
 def parse(document: Document, environment: str) -> Spec:
     """Check a document that was read. Raises as `load` does."""
-    spec, found = _checked(document, environment)
-    if found or spec is None:
-        raise SpecError(document.file, found)
+    spec, found, over = _checked(document, environment)
+    if found or over or spec is None:
+        raise SpecError(document.file, [*found, *over])
     return spec
 
 
 def problems(document: Document, environment: str) -> tuple[Problem, ...]:
     """Return what is wrong with a document in `environment`."""
-    return tuple(sorted(set(_checked(document, environment)[1])))
+    _, found, over = _checked(document, environment)
+    return tuple(sorted({*found, *over}))
 
 
-def _checked(document: Document, environment: str) -> tuple[Spec | None, list[Problem]]:
+def load_off_cloud(file: Path, environment: str) -> tuple[Spec, tuple[Problem, ...]]:
+    """Return the pipeline for work that needs no cloud, and which of AWS's limits it would pass there.
+
+    Raises as `load` does, but not for these limits.
+    """
+    document = yaml_source.read(file)
+    spec, found, over = _checked(document, environment)
+    if found or spec is None:
+        raise SpecError(document.file, [*found, *over])
+    return spec, tuple(sorted(set(over)))
+
+
+def _checked(
+    document: Document, environment: str
+) -> tuple[Spec | None, list[Problem], list[Problem]]:
+    """Return the Spec, if there is any, what is wrong with it, and which of AWS's limits it passes."""
     laid = environments.lay_over(document, environment)
     reading = _Reading(laid.data)
     spec, found = reading.spec(), reading.found
+    over: list[Finding] = []
     if spec is not None:
         folder = document.file.resolve().parent
-        seen = [*rules.check(spec, environment, folder), *limits.check(spec, environment)]
-        aside = [path[:-1] for path in reading.aside]
-        found += [reading.as_written(each) for each in seen if not _near(each.path, aside)]
-    return spec, [*document.problems, *(_placed(laid, finding) for finding in found)]
+        found += reading.kept(rules.check(spec, environment, folder))
+        over = reading.kept(limits.check(spec, environment))
+    wrong, passed = ([_placed(laid, each) for each in told] for told in (found, over))
+    return spec, [*document.problems, *wrong], passed
 
 
 def _placed(document: Document, finding: Finding) -> Problem:
@@ -110,6 +136,11 @@ class _Reading:
         self.data = _renamed(self.data, path, name)
         self._written[(*path[:-1], name)] = str(key)
         return True
+
+    def kept(self, seen: Iterable[Finding]) -> list[Finding]:
+        """Return findings as the file spells them, but those that may come from a value put aside."""
+        aside = [path[:-1] for path in self.aside]
+        return [self.as_written(each) for each in seen if not _near(each.path, aside)]
 
     def as_written(self, finding: Finding) -> Finding:
         """Return `finding` at the path as it is spelt in the file."""

@@ -19,6 +19,7 @@ from imgpipe.cli import build
 from imgpipe.cli.views import process as view
 from imgpipe.cli.views.fitting import fitted
 from imgpipe.deploy import spec, trial, wheels
+from imgpipe.deploy.problems import SpecError
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate.process import files as named
 from imgpipe.operate.process import functions, many, work
@@ -27,6 +28,10 @@ from imgpipe.runtime.settings import Limits
 from tests.photos import ROOT
 from tests.pictures import corners, encoded, is_upright, opened
 from tests.unit.image.test_facts import photo
+
+MANY = ", ".join(f"size-{width}: {{width: {width}}}" for width in range(100, 160))
+TOO_MUCH = f"version: 1\nname: tiny\nsteps:\n  many: {{variants: {{{MANY}}}}}\n"
+"""More settings than Lambda's 4,096 bytes."""
 
 
 @pytest.fixture
@@ -223,6 +228,30 @@ def test_variants_are_never_written_among_the_files(
     (project / "medium" / "a.png").write_bytes(encoded(corners(), "PNG"))
     with pytest.raises(UsageError, match="among the files"):
         run("process", given, "--out", out)
+
+
+def test_settings_that_lambda_has_no_room_for_are_told_and_work_here(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = project / "pipeline.yaml"
+    file.write_text(TOO_MUCH)
+    with pytest.raises(SpecError, match="Lambda allows 4,096"):
+        spec.load(file, "local")
+    view.tell_limits(file, spec.load_off_cloud(file, "local")[1])
+    told = capsys.readouterr().err
+    assert told.startswith("works here, not in a cloud: ")
+    assert "pipeline.yaml:4:3: the settings of `tiny-local-many` take" in told
+
+
+def test_a_pipeline_too_large_for_lambda_makes_its_variants_here(run: Run, project: Path) -> None:
+    (project / "pipeline.yaml").write_text(TOO_MUCH)
+    code, said = run("process", "good.png", "--json")
+    assert code == 0
+    (end,) = json.loads(said)
+    assert len(end["variants"]) == 60
+    (project / "pipeline.yaml").write_text(TOO_MUCH + "  wrong: {variant: {}}\n")
+    with pytest.raises(SpecError, match="did you mean `variants`"):
+        run("process", "good.png")
 
 
 def task(project: Path, out: Path | None = None, *, isolate: bool = True) -> work.Task:

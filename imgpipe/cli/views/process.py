@@ -15,9 +15,12 @@ from imgpipe.cli.views.json_list import JsonList
 from imgpipe.operate.process.work import Processed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
     from rich.table import Table
 
+    from imgpipe.deploy.problems import Problem
     from imgpipe.operate.upload.sources import LeftOut
 
 PAGE = 100
@@ -78,6 +81,16 @@ def as_json(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
         for end in ends:
             listing.add(asdict(end))
     return tally
+
+
+def tell_limits(file: Path, over: Sequence[Problem]) -> None:
+    """Say what keeps a cloud from taking this pipeline; here it does its work all the same."""
+    for mark, message in over:
+        where = f"{file}:{mark.line}:{mark.column}"
+        render.err().print(
+            f"[yellow]works here, not in a cloud:[/] {render.safe(f'{where}: {message}')}",
+            soft_wrap=True,
+        )
 
 
 def left_out(item: LeftOut) -> None:

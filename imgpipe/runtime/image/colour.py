@@ -12,13 +12,17 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from imgpipe.runtime.image.profiles import is_srgb
 
 PLAIN = frozenset({"L", "RGB", "RGBA"})
 MAX_PROFILE_BYTES = 8_000_000
-_SPACES = {"L": b"GRAY", "LA": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB "}
+_GREY, _RGB = b"GRAY", b"RGB "
+_SPACES = {"L": _GREY, "LA": _GREY, "RGB": _RGB, "RGBA": _RGB}
+_KEPT_IN = frozenset({"jpeg", "png", "webp", "avif"})
+_GREY_KEPT_IN = frozenset({"jpeg", "png"})
+"""A GIF has no profile, a WebP no grey, and an AVIF no grey beside alpha."""
 _TO_RGBA = frozenset({"PA", "LA", "La", "RGBa"})
 
 
@@ -38,7 +42,7 @@ def eight_bit(im: Image.Image) -> Image.Image:
 
 
 def _scaled(im: Image.Image) -> Image.Image:
-    """Return grey of more than 8 bits as L.
+    """Return grey of more than 8 bits as L; as RGBA where a level of a PNG is clear.
 
     Sixteen bits keep their range; others are stretched to what they use.
     """
@@ -49,7 +53,9 @@ def _scaled(im: Image.Image) -> Image.Image:
     else:
         bottom, top = _range(low, high, whole=im.mode == "I")
     factor = 255 / (top - bottom) if top > bottom else 0.0
-    return wide.point(lambda value: value * factor + (0.5 - bottom * factor)).convert("L")
+    made = wide.point(lambda value: value * factor + (0.5 - bottom * factor)).convert("L")
+    clear = im.info.get("transparency") if im.mode == "I;16" else None
+    return made if clear is None else _with_alpha(made, _all_but(im, clear))
 
 
 def _range(low: float, high: float, *, whole: bool) -> tuple[float, float]:
@@ -74,21 +80,46 @@ def _from_lab(im: Image.Image) -> Image.Image:
     return _applied(ImageCms.buildTransform(lab, srgb, "LAB", "RGB"), im)
 
 
-def to_srgb(im: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return an L, RGB, RGBA or CMYK picture as L, RGB or RGBA in sRGB."""
-    if profile and len(profile) <= MAX_PROFILE_BYTES:
-        if im.mode == "RGBA":
-            return _with_alpha(to_srgb(im.convert("RGB"), profile), im)
-        transform = _transform(profile, im.mode)
-        if transform is not None:
-            turned = _applied(transform, im)
-            return turned.convert("L") if im.mode == "L" else turned
-    return im if im.mode in PLAIN else im.convert("RGB")
+def to_srgb(im: Image.Image, profile: bytes | None, *, grey: bool = False) -> Image.Image:
+    """Return an L, RGB, RGBA or CMYK picture as L, RGB or RGBA in sRGB.
+
+    `grey`: an RGBA picture is stored as grey with alpha, and a profile of grey is meant for it. One of
+    RGB fits grey, too, as browsers have it.
+    """
+    plain = im if im.mode in PLAIN else im.convert("RGB")
+    if not profile or len(profile) > MAX_PROFILE_BYTES:
+        return plain
+    if im.mode == "RGBA":
+        colours = to_srgb(im.convert("L" if grey else "RGB"), profile)
+        return _with_alpha(colours, im.getchannel("A"))
+    mode = "RGB" if im.mode == "L" and _space(profile) == _RGB else im.mode
+    transform = _transform(profile, mode)
+    if transform is None:
+        return plain
+    turned = _applied(transform, im if im.mode == mode else im.convert(mode))
+    return turned.convert("L") if im.mode == "L" else turned
 
 
-def _with_alpha(colours: Image.Image, alpha_of: Image.Image) -> Image.Image:
-    colours.putalpha(alpha_of.getchannel("A"))
-    return colours
+def _space(profile: bytes) -> bytes:
+    """Return whose pixels a profile describes (ICC.1:2022, 7.2.6)."""
+    return profile[16:20]
+
+
+def _with_alpha(colours: Image.Image, alpha: Image.Image) -> Image.Image:
+    made = colours if colours.mode == "RGB" else colours.convert("RGB")
+    made.putalpha(alpha)
+    return made
+
+
+def _all_but(im: Image.Image, clear: int) -> Image.Image:
+    """Return the alpha of grey of 16 bits, one level of which is clear: a byte after the other, the lower first."""
+    both = Image.frombuffer("LA", im.size, im.tobytes(), "raw", "LA", 0, 1)
+    wanted = divmod(clear, 256)[::-1]
+    apart = (
+        half.point([0 if level == part else 255 for level in range(256)])
+        for half, part in zip(both.split(), wanted, strict=True)
+    )
+    return ImageChops.lighter(*apart)
 
 
 def _applied(transform: Any, im: Image.Image) -> Image.Image:
@@ -151,4 +182,15 @@ def fitting_profile(profile: bytes | None, mode: str) -> bytes | None:
     space = _SPACES.get(mode)
     if not profile or not space or len(profile) > MAX_PROFILE_BYTES or profile[36:40] != b"acsp":
         return None
-    return profile if profile[16:20] == space else None
+    return profile if _space(profile) == space else None
+
+
+def can_keep(profile: bytes | None, mode: str, kind: str, *, colours: bool = False) -> bool:
+    """Say whether a file of the format `kind` can hold a picture of the stored `mode` in its own profile.
+
+    What can't is converted: without its profile it would look different. `colours`: grey may get some.
+    """
+    grey = mode in ("1", "L", "LA", "La") or mode.startswith(("I", "F"))
+    if (grey and colours) or not fitting_profile(profile, "L" if grey else "RGB"):
+        return False
+    return kind in (_GREY_KEPT_IN if grey else _KEPT_IN)

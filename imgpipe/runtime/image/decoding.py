@@ -57,7 +57,7 @@ def native(opened: Opened, size: Size, limits: Limits) -> Image.Image:
 def in_srgb(im: Image.Image, opened: Opened) -> Image.Image:
     """Return a native picture in sRGB, without alpha that hides nothing."""
     with refusals():
-        made = colour.to_srgb(im, profiles.of(opened.im))
+        made = colour.to_srgb(im, profiles.of(opened.im), grey=opened.grey)
         made = colour.without_empty_alpha(made, grey=opened.grey)
         made.info = {}
         return made

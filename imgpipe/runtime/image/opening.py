@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from imgpipe.runtime.errors import Reason, Rejected, megabytes, megapixels
-from imgpipe.runtime.image import counting, kinds
+from imgpipe.runtime.image import counting, kinds, profiles
 from imgpipe.runtime.image.formats import JPEG, load_plugin, sniff
 from imgpipe.runtime.image.structure import PLAINLY, declared_size
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Image._initialized = 1  # noqa: SLF001 - keeps `open` and `save` from importing five decoders where one is needed
 
 ORIENTATION = 0x0112
+PNG_GREYS = frozenset({"1", "L", "I;16"})
 PNG_METADATA = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"})
 MAX_SCANNED_PIXELS = 5_000_000_000
 """Pixels times scans of a progressive JPEG.
@@ -51,6 +52,8 @@ Pillow stores RGB in four bytes a pixel; 4 is the default.
 """
 
 
+_PNG_DEPTH_AT = 24
+"""In the header, behind width and height."""
 OUT_OF_MEMORY = re.compile(
     r"(out of|not enough|insufficient) memory|memory allocation (error|failed)"
     r"|(could not|couldn't|can't|cannot|failed to) allocate"
@@ -76,7 +79,7 @@ class Opened:
     @property
     def grey(self) -> bool:
         """Whether it can have no colours; a GIF's first frame may be grey before coloured ones."""
-        return self.mode in ("LA", "La") or (self.format == "PNG" and self.mode in ("1", "L"))
+        return self.mode in ("LA", "La") or (self.format == "PNG" and self.mode in PNG_GREYS)
 
 
 def turned(size: Size, orientation: int) -> Size:
@@ -118,7 +121,20 @@ def _open_png(data: bytes, limits: Limits) -> Opened:
             raise
         # Texts or a profile that unpack to gigabytes. The picture may be good: try it without them.
         opened = _loaded_png(png_pixels_only(data), limits)
+    _scale_clear_colour(opened.im, depth=data[_PNG_DEPTH_AT])
     return replace(opened, orientation=_orientation(opened.im))
+
+
+def _scale_clear_colour(im: Image.Image, *, depth: int) -> None:
+    """Bring the one colour that a PNG calls clear to the depth of the pixels that Pillow made of it.
+
+    Of 16 bits a colour, Pillow keeps the upper eight: what differs in the others alone is clear as well.
+    """
+    clear = im.info.get("transparency")
+    if im.mode == "L" and depth < 8 and isinstance(clear, int):
+        im.info["transparency"] = clear * 255 // (2**depth - 1)
+    elif im.mode == "RGB" and depth == 16 and isinstance(clear, tuple):
+        im.info["transparency"] = tuple(part >> 8 for part in clear)
 
 
 def _loaded_png(data: bytes, limits: Limits) -> Opened:
@@ -164,6 +180,8 @@ def _read_header(name: str, data: bytes, limits: Limits) -> Opened:
     im = Image.open(io.BytesIO(data), formats=(name,))
     frames = counting.frames(im, data, limits.max_frames)
     _check(im, frames, data, limits)
+    if name == "JPEG2000":
+        im.info["icc_profile"] = profiles.in_jpeg_2000(data)
     return Opened(
         im=im,
         format=name,

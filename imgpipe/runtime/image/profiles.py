@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from PIL import Image
 
@@ -109,6 +109,26 @@ def of(im: Image.Image) -> bytes | None:
     """
     found: bytes | None = im.info.get("icc_profile")
     return found or (_adobe() if im.format == "JPEG" and _is_adobe(im) else None)
+
+
+def in_jpeg_2000(data: bytes) -> bytes | None:
+    """Return the profile of a JPEG 2000, which Pillow doesn't read: in the header's box for colours, behind
+    a method (2: restricted, 3: any profile), a precedence and an approximation (ISO/IEC 15444-1, I.5.3.3).
+    """
+    header = next((body for name, body in _boxes(data) if name == b"jp2h"), b"")
+    colours = (body for name, body in _boxes(header) if name == b"colr")
+    return next((body[3:] for body in colours if body[:1] in (b"\2", b"\3")), None)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and content of each box, up to one that says how long it is in another way."""
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length < 8:
+            return
+        yield data[at + 4 : at + 8], data[at + 8 : at + length]
+        at += length
 
 
 def _is_adobe(im: Image.Image) -> bool:

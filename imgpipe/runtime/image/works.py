@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime.errors import Reason, Rejected, megabytes
+from imgpipe.runtime.image import profiles
+from imgpipe.runtime.image.colour import can_keep, is_grey
 from imgpipe.runtime.image.geometry import Placement, Size, Variant, base_scale, place, scaled
 from imgpipe.runtime.image.rendering import render
 from imgpipe.runtime.image.resampling import resize
@@ -121,11 +123,20 @@ def works(wanted: Mapping[str, Settings], opened: Opened, folder: Path | None) -
         shared = step if settings.get("filters") else ""
         for name, chosen in (settings.get("variants") or {}).items():
             variant = Variant.of(name, chosen or {}, _kept(opened, settings, chosen or {}))
-            gathered.setdefault((shared, variant.profile == "keep"), []).append(variant)
+            keeps = _keeps_profile(opened, variant, filtered=bool(shared))
+            gathered.setdefault((shared, keeps), []).append(variant)
     return [
         _work(_chain(wanted.get(step), folder), keeps, variants, opened.size)
         for (step, keeps), variants in gathered.items()
     ]
+
+
+def _keeps_profile(opened: Opened, variant: Variant, *, filtered: bool) -> bool:
+    """Say whether a variant stays in the picture's own colours: asked to, and able to."""
+    if variant.profile != "keep":
+        return False
+    coloured = filtered or not is_grey(variant.backdrop)
+    return can_keep(profiles.of(opened.im), opened.mode, variant.format, colours=coloured)
 
 
 def _kept(opened: Opened, settings: Settings, chosen: Settings) -> bytes:

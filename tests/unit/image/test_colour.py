@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image, ImageCms
 from imgpipe.runtime import image
 from imgpipe.runtime.image.profiles import is_srgb
 from imgpipe.runtime.settings import Limits
+from tests import png_files
 from tests.pictures import corners, encoded, is_upright, near, opened
 
 DISPLAY_P3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
@@ -30,6 +32,7 @@ def profile(primaries: Matrix) -> bytes:
         if tag in (b"rXYZ", b"gXYZ", b"bXYZ"):
             xyz = primaries[b"rgb".index(tag[:1])]
             struct.pack_into(">3i", made, offset + 8, *(round(part * 65_536) for part in xyz))
+    made[24:36] = bytes(12)  # when it was made: two of them are to be the same
     return bytes(made).replace("sRGB".encode("utf-16-be"), "WIDE".encode("utf-16-be"))
 
 
@@ -136,6 +139,160 @@ def test_adobe_rgb_that_only_exif_tells_of_is_converted() -> None:
     assert near(plain, (60, 140, 90), 2)  # type: ignore[arg-type]
     assert near(unsure, (60, 140, 90), 2)  # type: ignore[arg-type]
     assert near(told, in_srgb((60, 140, 90), ADOBE), 4)  # type: ignore[arg-type]
+
+
+def grey_profile(curve: bytes) -> bytes:
+    """Return a profile of grey, of a curve and nothing else (ICC.1:2022, 8.3.4)."""
+    white = struct.pack(">4s4x3i", b"XYZ ", *(round(part * 65_536) for part in (0.9642, 1, 0.8249)))
+    tags = {b"wtpt": white, b"kTRC": curve + bytes(-len(curve) % 4)}
+    directory, bodies = struct.pack(">I", len(tags)), b""
+    for tag, body in tags.items():
+        at = 132 + 12 * len(tags) + len(bodies)
+        directory += struct.pack(">4sII", tag, at, len(body))
+        bodies += body
+    head = struct.pack(">I4xI", 128 + len(directory + bodies), 0x02100000)
+    head += b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28) + white[8:] + bytes(48)
+    return head + directory + bodies
+
+
+DOT_GAIN = struct.pack(
+    ">4s4xI256H", b"curv", 256, *(round(65_535 * (at / 255) ** 1.75) for at in range(256))
+)
+GREY_CURVES = pytest.mark.parametrize(
+    "curve", [LINEAR, GAMMA_1_8, DOT_GAIN], ids=["linear", "gamma", "dot gain"]
+)
+
+
+def grey_reference(level: int, icc: bytes) -> int:
+    """Return a level of grey in sRGB, as the library for colours has it."""
+    read, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
+    to_srgb = ImageCms.buildTransform(read, srgb, "L", "RGB")
+    made = ImageCms.applyTransform(Image.new("L", (1, 1), level), to_srgb)
+    assert made is not None
+    return made.getpixel((0, 0))[0]  # type: ignore[index,return-value]
+
+
+@GREY_CURVES
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("PNG", "L"),
+        ("PNG", "LA"),
+        ("PNG", "I;16"),
+        ("TIFF", "L"),
+        ("TIFF", "LA"),
+        ("TIFF", "I;16"),
+        ("JPEG", "L"),
+    ],
+)
+def test_grey_is_converted_from_its_profile(curve: bytes, kind: str, mode: str) -> None:
+    icc = grey_profile(curve)
+    grey = Image.new(mode, (80, 60), {"L": 90, "LA": (90, 128), "I;16": 90 * 257}[mode])
+    made = make(encoded(grey, kind, icc_profile=icc))
+    assert made.mode == ("LA" if mode == "LA" else "L")
+    seen = made.convert("LA").getpixel((20, 15))
+    assert near(seen, (grey_reference(90, icc), 128 if mode == "LA" else 255), 1)  # type: ignore[arg-type]
+
+
+@GREY_CURVES
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "avif", "gif"])
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_grey_looks_the_same_whether_a_format_can_keep_its_profile_or_not(
+    curve: bytes, kind: str, mode: str
+) -> None:
+    icc = grey_profile(curve)
+    grey = Image.new("L", (80, 60), 90).convert(mode)
+    data = encoded(grey, "PNG", icc_profile=icc)
+    made = make(data, profile="keep", format=kind, quality=95)
+    assert ("icc_profile" in made.info) is (kind in ("png", "jpeg"))
+    seen = made.convert("L").getpixel((20, 15))
+    assert isinstance(seen, int)
+    shown = grey_reference(seen, icc) if "icc_profile" in made.info else seen
+    assert abs(shown - grey_reference(90, icc)) <= 2
+
+
+def test_grey_that_a_filter_colours_keeps_no_profile_of_grey() -> None:
+    data = encoded(Image.new("L", (80, 60), 90), "PNG", icc_profile=grey_profile(LINEAR))
+    made = make(data, [{"sepia": None}], profile="keep")
+    assert "icc_profile" not in made.info
+    assert made.getpixel((20, 15)) == make(data, [{"sepia": None}]).getpixel((20, 15))
+
+
+def test_a_profile_of_rgb_is_meant_for_grey_as_well() -> None:
+    grey = Image.new("L", (80, 60), 55)
+    made = make(encoded(grey, "PNG", icc_profile=curved(LINEAR)))
+    assert made.mode == "L"
+    assert near((made.getpixel((20, 15)),), (128,), 1)  # type: ignore[arg-type]
+
+
+def test_a_gif_has_no_profile_to_keep_and_is_converted() -> None:
+    flat = Image.new("RGB", (80, 60), (60, 140, 90))
+    made = make(encoded(flat, "PNG", icc_profile=profile(ADOBE)), profile="keep", format="gif")
+    seen = made.convert("RGB").getpixel((20, 15))
+    assert near(seen, in_srgb((60, 140, 90), ADOBE), 4)  # type: ignore[arg-type]
+
+
+def _jpeg_2000(im: Image.Image, icc: bytes) -> bytes:
+    """Return a JPEG 2000 with a profile, which Pillow can't write."""
+    data = encoded(im, "JPEG2000")
+    at = data.index(b"colr") - 4
+    length = int.from_bytes(data[at : at + 4], "big")
+    colours = struct.pack(">I4sB2x", 11 + len(icc), b"colr", 2) + icc
+    header = data.index(b"jp2h") - 4
+    whole = int.from_bytes(data[header : header + 4], "big") + len(colours) - length
+    made = data[:header] + struct.pack(">I", whole) + data[header + 4 : at]
+    return made + colours + data[at + length :]
+
+
+def test_a_jpeg_2000_is_converted_from_its_profile() -> None:
+    data = _jpeg_2000(Image.new("RGB", (80, 60), (60, 140, 90)), profile(ADOBE))
+    assert near(make(data).getpixel((20, 15)), in_srgb((60, 140, 90), ADOBE), 2)  # type: ignore[arg-type]
+    kept = make(data, profile="keep")
+    assert kept.info["icc_profile"] == profile(ADOBE)
+    assert near(kept.getpixel((20, 15)), (60, 140, 90), 1)  # type: ignore[arg-type]
+    grey = _jpeg_2000(Image.new("L", (80, 60), 55), grey_profile(LINEAR))
+    assert near((make(grey).getpixel((20, 15)),), (128,), 1)  # type: ignore[arg-type]
+
+
+def _clear_png(depth: int, kind: int, clear: tuple[int, ...], other: tuple[int, ...]) -> bytes:
+    """Return a PNG whose left half is in the colour that it calls clear, and the right one in another."""
+    pixels = (*clear * 40, *other * 40)
+    code = {8: "B", 16: "H"}.get(depth)
+    row = (
+        struct.pack(f">{len(pixels)}{code}", *pixels)
+        if code
+        else int("".join(f"{part:0{depth}b}" for part in pixels), 2).to_bytes(
+            80 * depth // 8, "big"
+        )
+    )
+    return png_files.joined(
+        [
+            png_files.header((80, 60), depth, kind),
+            png_files.chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear)),
+            png_files.chunk(b"IDAT", zlib.compress((b"\0" + row) * 60)),
+            png_files.chunk(b"IEND"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "clear", "other"),
+    [
+        (1, 0, (1,), (0,)),
+        (2, 0, (2,), (1,)),
+        (4, 0, (5,), (12,)),
+        (8, 0, (85,), (200,)),
+        (16, 0, (1000,), (1001,)),
+        (16, 0, (1000,), (1256,)),
+        (8, 2, (1, 2, 3), (9, 9, 9)),
+        (16, 2, (1000, 2000, 3000), (40_000, 2, 3)),
+    ],
+)
+def test_the_colour_that_a_png_calls_clear_is_clear_at_every_depth(
+    depth: int, kind: int, clear: tuple[int, ...], other: tuple[int, ...]
+) -> None:
+    alpha = make(_clear_png(depth, kind, clear, other), width=80).convert("RGBA").getchannel("A")
+    assert (alpha.getpixel((10, 10)), alpha.getpixel((70, 10))) == (0, 255)
 
 
 def test_adobe_rgb_by_exif_is_kept_with_a_profile_that_says_so() -> None:
