@@ -400,7 +400,7 @@ def list_rows(
     from imgpipe.cli.views import words
 
     none = True
-    for page in view.pages(found, words.width()):
+    for page in view.pages(found, words.width(), project.graph.prefix):
         none = False
         words.put(page)
     if none:

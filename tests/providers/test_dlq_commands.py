@@ -12,6 +12,7 @@ from imgpipe.cli.main import main
 from imgpipe.operate import project as projects
 from imgpipe.operate.dlq import find, queues
 from imgpipe.operate.project import Project
+from imgpipe.runtime.settings import Settings
 from tests.providers.test_dlq import put_letter
 from tests.studio import create_buckets, create_queues, create_table, s3_event, sns_envelope, studio
 
@@ -56,6 +57,50 @@ def test_a_redrive_shows_its_plan_and_sends_nothing_unasked(
     assert "5 letters moved: 5 to enhance" in capsys.readouterr().err
     assert left(project) == 0
     assert typed(["dlq", "redrive"]) == 0  # nothing to ask about
+
+
+def test_a_change_that_is_not_up_yet_mends_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    purge = [it.id for it in find.letters(project, queues.homes(project.graph))]
+    assert typed(["dlq", "purge", *purge, "--yes"]) == 0
+    branch = next(it for it in project.graph.branches if it.name == "enhance")
+    settings = Settings.loads(branch.environment["IMGPIPE_SETTINGS"]).settings_hash
+    words = {"branch": "enhance", "step": "enhance", "reason": "corrupt_image"}
+    words |= {"code_hash": "as-before", "settings_hash": settings}
+    put_letter(project, "rejected", sns_envelope(s3_event("incoming/a.jpg")), **words)
+    deploy(project, str(branch.function), {**branch.environment, "IMGPIPE_CODE_HASH": "as-before"})
+    capsys.readouterr()
+    assert typed(["dlq", "redrive", "--dry-run"]) == 0
+    assert "stays: what rejected it was changed here" in capsys.readouterr().out
+    assert typed(["dlq", "redrive", "--yes"]) == 1
+    assert "imgpipe up first" in capsys.readouterr().err
+    assert left(project) == 1
+    assert typed(["dlq", "redrive", "--yes", "--force"]) == 0
+    assert left(project) == 0
+
+    put_letter(project, "rejected", sns_envelope(s3_event("incoming/b.jpg")), **words)
+    deploy(project, str(branch.function), dict(branch.environment))
+    assert typed(["dlq", "redrive", "--yes"]) == 0  # the change is up
+    assert left(project) == 0
+
+
+def deploy(project: Project, name: str, variables: dict[str, str]) -> None:
+    """Let a function be there that runs with `variables`."""
+    iam, functions = project.cloud.client("iam"), project.cloud.client("lambda")
+    try:
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+    except functions.exceptions.ResourceNotFoundException:
+        trust = '{"Version": "2012-10-17", "Statement": []}'
+        role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        functions.create_function(
+            FunctionName=name,
+            Role=role,
+            Code={"ZipFile": b"zip"},
+            Environment={"Variables": variables},
+        )
 
 
 def test_what_stays_is_one_line_a_group(

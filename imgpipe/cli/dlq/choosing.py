@@ -110,6 +110,6 @@ def carried_out(outcomes: Iterable[Outcome], total: int, what: str) -> list[Outc
             total=total,
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not total or not console.is_terminal,
         )
     )

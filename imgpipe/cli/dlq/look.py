@@ -94,11 +94,11 @@ def show(
     """Show one dead letter whole: why it failed, its message, where a redrive would send it."""
     from imgpipe.cli.views import dlq as view
     from imgpipe.cli.views import words
-    from imgpipe.operate.dlq.route import chosen
+    from imgpipe.operate.dlq.deployed import chosen
 
     project, choice = open_pipeline(file, env, ids=(id,))
     [letter], _ = find(project, choice)
-    way = chosen(project.graph, letter, force=False)
+    [(_, way)] = chosen(project, [letter], force=False)
     if json:
         render.print_json(view.letter_json(letter, way))
         return

@@ -154,6 +154,7 @@ def _show_plan(routes: list[tuple[Letter, Route]], prefix: str, *, json: bool) -
 
 def _report(outcomes: list[Outcome]) -> None:
     from imgpipe.cli.views import dlq as view
+    from imgpipe.operate.dlq import advice
 
     for line in view.problems(it for it in outcomes if it.status != "moved"):
         render.err().print(line, soft_wrap=True)
@@ -161,7 +162,9 @@ def _report(outcomes: list[Outcome]) -> None:
         render.err().print("no dead letters to redrive")
         return
     render.err().print(view.summary(outcomes))
-    render.next_step("imgpipe status")
+    stays = [it.letter for it in outcomes if it.status == "left"]
+    denied = any(map(advice.is_denied, stays))
+    render.next_step(advice.DOCTOR if denied else f"imgpipe {'dlq groups' if stays else 'status'}")
 
 
 def _unmoved(outcomes: list[Outcome], *, named: bool) -> bool:

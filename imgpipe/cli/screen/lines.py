@@ -107,7 +107,7 @@ def image_cells(row: Row, name: str, widths: tuple[int, int]) -> tuple[Text, ...
 def note(row: Mapping[str, Any]) -> str:
     """Return why an image failed, what an image became, or what has been done with it so far."""
     if row.get("reason"):
-        return words.reason(str(row["reason"]), named=False)
+        return words.brief(words.reason(str(row["reason"]), named=False))
     if row["status"] == "in_flight":
         return ", ".join(f"{name} {step['status']}" for name, step in row["steps"].items())
     return ", ".join(row["outputs"])
@@ -130,7 +130,7 @@ def group_cells(group: Group, room: int) -> tuple[Text, ...]:
         Text(render.printable(group.step)),
         Text(words.short_time(group.first_seen), style="dim"),
         Text.from_markup(dlq.kept(group.expires)),
-        Text(cut(render.printable(why(letter)), room)),
+        Text(cut(render.printable(words.brief(why(letter))), room)),
     )
 
 

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cli import render
+from imgpipe.cli.hints import here
 from imgpipe.cli.views import words
 from imgpipe.operate import images
+from imgpipe.operate.dlq.deployed import NOT_UP
 from imgpipe.operate.dlq.groups import fingerprint, grouped
 from imgpipe.operate.dlq.letters import REJECTED, Letter, parse
 from imgpipe.operate.dlq.route import POINTLESS, NoWay, Route
@@ -48,7 +50,7 @@ def table(letters: Sequence[Letter], width: int, prefix: str = "") -> Table:
             render.safe(letter.id[:ID_SHOWN]),
             render.safe(letter.step),
             _image(letter.key, prefix),
-            _why(letter),
+            _brief(letter, width),
             words.short_time(letter.first_seen),
             kept(letter.expires),
         )
@@ -73,7 +75,7 @@ def groups(found: Sequence[Group]) -> Table:
             group.id,
             f"{len(group.letters):,}",
             render.safe(group.step),
-            _why(group.letters[0]),
+            _brief(group.letters[0], words.width(), most=2 * words.BRIEF),
             words.short_time(group.first_seen),
             kept(oldest.expires),
         )
@@ -86,13 +88,14 @@ def rescued(found: Sequence[Rescued], prefix: str = "") -> Table:
         "id", "queue", "key", "why", "failed", "archived", folds=("queue", "key", "why")
     )
     for letter in found:
-        why = in_words(letter.error, letter.reason, named=words.width() >= WIDE) or "unknown"
+        wide = words.width() >= WIDE
+        why = in_words(letter.error, letter.reason, named=wide) or "unknown"
         times = (from_iso(letter.first_seen), from_iso(letter.rescued_at))
         made.add_row(
             render.safe(letter.id[:ID_SHOWN]),
             render.safe(letter.queue),
             _image(letter.key, prefix),
-            render.safe(why),
+            render.safe(why if wide else words.brief(why)),
             *(words.short_time(when) if when else "-" for when in times),
         )
     return made
@@ -103,7 +106,7 @@ def canary_line(tried: Tried) -> str:
     more = len(tried.group.letters) - 1
     colour = {"worked": "green", "failed": "red", "silent": "yellow"}[tried.verdict]
     then = f"{more:,} more follow" if tried.verdict == "worked" else f"{more:,} more stay"
-    why = f" ({render.safe(tried.why)})" if tried.why else ""
+    why = f" ({render.safe(words.brief(tried.why, 2 * words.BRIEF))})" if tried.why else ""
     about = render.safe(tried.letter.key or tried.letter.step)
     return f"canary {tried.group.id} [{colour}]{tried.verdict}[/]: {about}{why}; {then}"
 
@@ -130,8 +133,10 @@ def _image(key: str | None, prefix: str) -> str:
     return render.safe(images.short(prefix, key) if key else "-")
 
 
-def _why(letter: Letter) -> str:
-    return render.safe(why(letter, named=words.width() >= WIDE))
+def _brief(letter: Letter, width: int, most: int = words.BRIEF) -> str:
+    """Return why a letter failed, for a table that is so wide: all of it where there is room."""
+    told = why(letter, named=width >= WIDE)
+    return render.safe(told if width >= WIDE else words.brief(told, most))
 
 
 def why(letter: Letter, *, named: bool) -> str:
@@ -266,8 +271,7 @@ def summary(outcomes: Iterable[Outcome]) -> str:
 def plan(routes: Sequence[tuple[Letter, Route]], prefix: str = "") -> Iterator[RenderableType]:
     """Yield where each letter would go; once, why some would only fail again."""
     yield _plan_table(routes, prefix)
-    if any(_pointless(route) for _, route in routes):
-        yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
+    yield from _pointless_why(routes)
 
 
 def plan_by_group(
@@ -291,18 +295,23 @@ def plan_by_group(
             group.id,
             f"{len(group.letters):,}",
             render.safe(group.step),
-            render.safe(why(first, named=width >= WIDE)),
+            _brief(first, width, most=2 * words.BRIEF),
             ", ".join(
                 to if len(tally) == 1 else f"{to} ({count:,})" for to, count in tally.most_common()
             ),
         )
     yield made
-    if any(_pointless(route) for _, route in routes):
-        yield f"[yellow]stays:[/] {render.safe(POINTLESS)}"
+    yield from _pointless_why(routes)
+
+
+def _pointless_why(routes: Sequence[tuple[Letter, Route]]) -> Iterator[str]:
+    for why in (POINTLESS, NOT_UP):
+        if NoWay(why) in (route for _, route in routes):
+            yield f"[yellow]stays:[/] {render.safe(here(why))}"
 
 
 def _pointless(route: Route) -> bool:
-    return isinstance(route, NoWay) and route.why == POINTLESS
+    return route in (NoWay(POINTLESS), NoWay(NOT_UP))
 
 
 def _way(route: Route) -> str:
@@ -327,7 +336,7 @@ def _plan_table(routes: Sequence[tuple[Letter, Route]], prefix: str) -> Table:
             letter.id[:ID_SHOWN],
             render.safe(letter.step),
             _image(letter.key, prefix),
-            _why(letter),
+            _brief(letter, words.width()),
             _way(route),
         )
     return made

@@ -91,13 +91,17 @@ def _parts(bill: Cost) -> Table:
     ):
         made.add_row(f"[bold]{title}[/]")
         for part in parts:
-            amount = f"{part.count * times:,.0f} {part.unit}"
+            amount = _amount(f"{part.count * times:,.0f}", part.unit)
             made.add_row(part.name, amount, dollars(times * part.dollars))
     return made
 
 
 def _count(part: Part) -> str:
-    return f"{part.count:.3g} {part.unit}"
+    return _amount(f"{part.count:.3g}", part.unit)
+
+
+def _amount(number: str, unit: str) -> str:
+    return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
 
 
 def _levers(changes: Sequence[Lever]) -> Iterator[RenderableType]:

@@ -249,16 +249,16 @@ def _next(row: Mapping[str, Any], prefix: str) -> str:
             return ""
 
 
-def pages(rows: Iterable[Mapping[str, Any]], width: int) -> Iterator[Table]:
-    """Yield tables of `PAGE` rows each, as the rows come."""
+def pages(rows: Iterable[Mapping[str, Any]], width: int, prefix: str = "") -> Iterator[Table]:
+    """Yield tables of `PAGE` rows each, as the rows come; narrow ones leave `prefix` out of the keys."""
     coming = iter(rows)
     first = list(islice(coming, PAGE))
     while first:
-        yield _page(first, width)
+        yield _page(first, width, prefix)
         first = list(islice(coming, PAGE))
 
 
-def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
+def _page(rows: list[Mapping[str, Any]], width: int, prefix: str) -> Table:
     """Return one table; where there is room, with the variants and the reason apart.
 
     Where there is none, only what isn't done is noted; and of a list in which nothing is done, what the pictures are
@@ -277,7 +277,7 @@ def _page(rows: list[Mapping[str, Any]], width: int) -> Table:
         told = apart if wide else (_note(row),) if noted else ()
         pixels = f"{facts['width']}x{facts['height']}" if facts.get("width") else ""
         made.add_row(
-            render.safe(row["key"]),
+            render.safe(row["key"] if wide else images.short(prefix, row["key"])),
             words.status(row["status"]),
             words.short_time(when) if when else "",
             *((pixels, render.size(row["size"])) if sizes else ()),
@@ -290,4 +290,5 @@ def _note(row: Mapping[str, Any]) -> str:
     """Return what is worth a column where room is short: nothing of an image that is done."""
     if row["status"] == "done":
         return ""
-    return words.reason(row.get("reason") or "", named=False) or ", ".join(row["outputs"])
+    told = words.brief(words.reason(row.get("reason") or "", named=False))
+    return told or ", ".join(row["outputs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -27,6 +28,19 @@ STATUS_STYLES = {
     "removed": "dim",
     "uploaded": "green",
 }
+
+BRIEF = 60
+_AROUND = (
+    (
+        re.compile(r"An error occurred \(\w+\) when calling the (\w+) operation(?: \([^)]*\))?:"),
+        r"\1:",
+    ),
+    (re.compile(r"User: \S+(?: is not authorized to perform: \S+)?"), "not authorized"),
+    (re.compile(r" on resource: \S+"), ""),
+    (re.compile(r" with an explicit deny in an? (\S+) policy"), r", denied in an \1 policy"),
+    (re.compile(r"^FilterFailed: (?=the filter )"), ""),
+)
+"""What is left out of an error where room is short, and what stands in its place."""
 
 _PLAIN = {reason.value: plain for reason, plain in WORDS.items()}
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -69,6 +83,18 @@ def reason(code: str, *, named: bool = True) -> str:
     if plain is None:
         return code
     return f"{plain} ({code})" if named else plain
+
+
+def brief(text: str, most: int = BRIEF) -> str:
+    """Return an error for a column of a table: without what AWS says around it, and no longer than `most` characters.
+
+    `An error occurred (AccessDenied) when calling the GetObject operation: User: arn:… is not authorized to perform: …`
+    is `GetObject: not authorized`. Who asks about the image or the letter reads all of it.
+    """
+    for pattern, instead in _AROUND:
+        text = pattern.sub(instead, text)
+    cut = text[: most - 1]
+    return text if len(text) <= most else f"{cut.rpartition(' ')[0] or cut}…"
 
 
 def ago(when: datetime, now: datetime | None = None) -> str:

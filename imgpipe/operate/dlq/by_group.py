@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from imgpipe.errors import MissingError
-from imgpipe.operate.dlq import canary, causes, find, mover, queues, rescue, route
+from imgpipe.operate.dlq import canary, causes, deployed, find, mover, queues, rescue
 from imgpipe.operate.dlq.groups import Group, grouped
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def routes(
     project: Project, letters: Sequence[Letter], *, force: bool
 ) -> list[tuple[Letter, Route]]:
     """Return where each letter would go."""
-    return [(letter, route.chosen(project.graph, letter, force=force)) for letter in letters]
+    return deployed.chosen(project, letters, force=force)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imgpipe.operate.dlq.letters import Letter
 
 ID_LENGTH = 6
+EXAMPLES = 5
+"""Keys of a group that its JSON names."""
 _DIFFERS = re.compile(
     r"""'[^']*'|"[^"]*"|`[^`]*`        # what is quoted
       | \b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b   # ids
@@ -52,6 +54,11 @@ class Group:
         return self.letters[0].reason
 
     @property
+    def images(self) -> list[str]:
+        """Return the keys that its letters are about, each once: an image has a letter for each branch."""
+        return list(dict.fromkeys(letter.key for letter in self.letters if letter.key))
+
+    @property
     def first_seen(self) -> datetime:
         return self.letters[0].first_seen
 
@@ -64,12 +71,13 @@ class Group:
         return {
             "id": self.id,
             "count": len(self.letters),
+            "images": len(self.images),
             "step": self.step,
             "error": self.error or None,
             "reason": self.reason or None,
             "first_seen": iso(self.first_seen),
             "expires": iso(self.expires),
-            "keys": [letter.key for letter in self.letters[:5]],
+            "keys": self.images[:EXAMPLES],
         }
 
 

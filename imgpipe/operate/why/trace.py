@@ -234,10 +234,9 @@ class _Trace(Way):
         if advice.is_denied(letter):
             mended = (("imgpipe", "doctor"),)
         return Hop(
-            stage="dead letter",
+            stage="dead letter",  # SQS doesn't tell when it came: only when it was sent first
             name=name,
             state="broken",
-            at=letter.first_seen,
             text=f"in {letter.queue}, kept until {iso(letter.expires)[:16].replace('T', ' ')}",
             reason=why,
             next=(show,) if letter.kind == "rejected" else (*(mended or (show,)), redrive),
