@@ -247,6 +247,19 @@ def test_what_to_run_next_is_for_the_environment_that_is_watched(
     piloted(Scripted(gone, tick(*MANY, dead=3), letters=3), act)
 
 
+def test_a_long_step_leaves_room_for_why() -> None:
+    async def act(pilot: Pilot[None], app: Watch) -> None:
+        await until(pilot, app, "a.jpg")
+        await pilot.press("d")
+        await until(pilot, app, "enhance, metad", "KeyError: no lens in '0.jpg'", "1d 6h")
+
+    source = Scripted(tick(image("a.jpg")), letters=1)
+    source._letters = [
+        replace(it, steps=("enhance", "metadata", "sizes")) for it in source._letters
+    ]
+    piloted(source, act)
+
+
 def test_without_dead_letters_it_says_so() -> None:
     async def act(pilot: Pilot[None], app: Watch) -> None:
         await until(pilot, app, "a.jpg")

@@ -129,14 +129,11 @@ class LettersScreen(Drill):
         of = f" of {render.safe(self._step)}" if self._step else ""
         kinds = f", of {words.plural(len(found), 'kind')}" if found else ""
         self._say(f"[bold]{words.plural(total, 'dead letter')}[/]{of}{kinds}")
-        longest = max((len(group.step) for group in found), default=4)
-        since = max((len(words.short_time(group.first_seen)) for group in found), default=5)
-        fixed = [("group", 6), ("letters", 7), ("step", longest), ("since", since), ("kept", 7)]
-        room = self.app.size.width - sum(width + lines.GAP for _, width in fixed) - lines.GAP
+        columns = lines.group_columns(found, self.app.size.width)
         table = self.query_one("#groups", Table)
         table.fill(
-            [*fixed, ("why", max(room, 8))] if found else [],
-            [(group.id, lines.group_cells(group, max(room, 8))) for group in found],
+            [*columns.items()] if found else [],
+            [(group.id, lines.group_cells(group, columns)) for group in found],
         )
         hints = advice.words([it for each in found for it in each.letters])
         shown = render.step("\n      ".join(map(render.safe, hints))) if hints else ""

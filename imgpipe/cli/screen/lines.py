@@ -121,17 +121,28 @@ def image_widths(names: Sequence[str], width: int) -> tuple[int, int]:
     return first, max(8, room - first)
 
 
-def group_cells(group: Group, room: int) -> tuple[Text, ...]:
-    """Return a kind of failure as a line."""
-    letter = group.letters[0]
-    return (
-        Text(group.id),
-        Text(f"{len(group.letters):,}", justify="right"),
-        Text(render.printable(group.step)),
-        Text(words.short_time(group.first_seen), style="dim"),
-        Text.from_markup(dlq.kept(group.expires)),
-        Text(cut(render.printable(words.brief(why(letter))), room)),
-    )
+def group_columns(groups: Sequence[Group], width: int) -> dict[str, int]:
+    """Return the columns of kinds of failure and their widths: why they failed has most of the room."""
+    since = max((len(words.short_time(group.first_seen)) for group in groups), default=5)
+    fixed = {"group": 6, "letters": 7, "kept": 7, **({"since": since} if width >= dlq.WIDE else {})}
+    room = width - sum(fixed.values()) - GAP * (len(fixed) + 3) - SCROLLBAR
+    longest = max((cell_len(render.printable(group.step)) for group in groups), default=4)
+    step = min(longest, max(room // 3, 12))
+    return {**fixed, "step": step, "why": max(room - step, 8)}
+
+
+def group_cells(group: Group, columns: Mapping[str, int]) -> tuple[Text, ...]:
+    """Return a kind of failure as a line of those columns."""
+    told = words.brief(why(group.letters[0]), columns["why"] + 1)
+    cells = {
+        "group": Text(group.id),
+        "letters": Text(f"{len(group.letters):,}", justify="right"),
+        "kept": Text.from_markup(dlq.kept(group.expires)),
+        "since": Text(words.short_time(group.first_seen), style="dim"),
+        "step": Text(cut(render.printable(group.step), columns["step"])),
+        "why": Text(cut(render.printable(told), columns["why"])),
+    }
+    return tuple(cells[name] for name in columns)
 
 
 def letter_cells(letter: Letter, name: str, room: int) -> tuple[Text, ...]:
