@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
 
 STATUSES = ("done", "rejected", "failed", "in_flight", "removed")
+FIRST = 25
+"""Rows that are read of each shard and status at first, so that a list begins before all of a megabyte is read."""
 _BATCH = 100
 """BatchGetItem's limit."""
 _ROUNDS = 8
@@ -91,7 +93,7 @@ def by_status(
 
     `prefix` and `where` choose among what was read: no index holds keys or facts, so they save
     nothing; statuses and dates do. `page_size` is for a reader who wants a few at once: so many
-    rows a shard and status are read at a time, and not 1 MB.
+    rows a shard and status are read at a time, and not 1 MB from the second time on.
 
     Streams: a page a shard and status is held. A row that changes its status meanwhile may come
     twice or not at all. Raises UsageError for a `since` that is after `until`.
@@ -103,7 +105,8 @@ def by_status(
     queries = [
         {**_query(table, shard, since, until), **size, **order} for shard in _shards(statuses)
     ]
-    firsts = parallel.together(*(partial(_page, dynamodb, query) for query in queries))
+    few = {"Limit": page_size or FIRST}
+    firsts = parallel.together(*(partial(_page, dynamodb, {**it, **few}) for it in queries))
     streams = [
         map(from_item, _items(dynamodb, query, first))
         for query, first in zip(queries, firsts, strict=True)
