@@ -109,6 +109,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "ratios": _core(report.ratios),
     "times": _core(report.times),
     "quality": _core(report.quality),
+    "against_sharp": _core(report.against_sharp),
     "memory": _core(report.memory),
     "cold": _core(report.cold),
 }

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.benchmarks import docs, results
-from tests.benchmarks.core import measuring, race, report
+from tests.benchmarks.core import measuring, quality, race, report
 from tests.benchmarks.core.rows import MARKS
 
 PAGE = "before\n<!-- bench ratios -->\nold\n<!-- /bench -->\nafter\n"
@@ -108,3 +108,29 @@ def test_times_say_over_how_many_pictures_and_without_what_more() -> None:
         "13",
         "120",
     ]
+
+
+def _sizes(db: float, size: int) -> dict[str, dict[str, float]]:
+    return {side: {"psnr_db": db, "ssim": 0.97, "bytes": size} for side in ("1600", "200")}
+
+
+@pytest.mark.parametrize(
+    ("ours", "met"), [((39.9, 1010), "yes"), ((39.8, 1000), "no"), ((41.0, 1020), "no")]
+)
+def test_quality_is_met_within_dbs_and_bytes_of_sharps_usual_form(
+    ours: tuple[float, int], met: str
+) -> None:
+    engines = {"ours": _sizes(*ours), "sharp": _sizes(40.0, 1000)}
+    row = {"shown": "WebP", "engines": engines, "against_sharp": quality.against_peer(engines)}
+    figures = {"core": {"quality": {"webp": row}}}
+    last = docs.TABLES["against_sharp"](figures).splitlines()[-1]
+    db, size = f"{ours[0] - 40:+.2f}", f"{ours[1] / 10 - 100:+.1f} %"
+    assert [cell.strip() for cell in last.split("|")[1:-1]] == ["WebP", db, db, size, met]
+    assert "| WebP: ours    |" in docs.TABLES["quality"](figures)
+
+
+def test_without_sharp_there_is_nothing_to_compare_quality_with() -> None:
+    engines = {"ours": _sizes(40.0, 1000)}
+    assert quality.against_peer(engines) is None
+    row = {"shown": "WebP", "engines": engines, "against_sharp": None}
+    assert report.against_sharp({"quality": {"webp": row}}).splitlines()[2:] == []

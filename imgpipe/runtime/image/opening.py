@@ -270,14 +270,18 @@ def refusals() -> Iterator[None]:
 @contextmanager
 def calm(data: bytes) -> Iterator[None]:
     """Make the warning of a bomb an error and silence the rest; a TIFF's decoder, which writes to
-    stderr, too.
+    stderr, too. Afterwards the process has the limit of pixels that it had.
 
     One hostile TIFF writes 27 kB there; what matters of it is in the exception.
     """
+    allowed = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings(), _muted() if data[:2] in (b"II", b"MM") else nullcontext():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = allowed
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """How near an engine's variants are to the best there is: full decode, one Lanczos step, no compression.
 
-PSNR and SSIM (Gaussian window, sigma 1.5) of the brightness, after the JPEG; the reference is made at the very size
+PSNR and SSIM (Gaussian window, sigma 1.5) of the brightness, after the encoder; the reference is made at the very size
 that the engine made, so that a rounding of sizes costs nobody anything.
 """
 
@@ -18,6 +18,10 @@ from PIL import Image, ImageOps
 from tests.benchmarks.core.job import Job
 from tests.benchmarks.core.workers import NotHereError, Workers
 
+PEER = "sharp"
+"""Whose quality and bytes ours may not fall short of: its usual form's."""
+LEAST_DB = -0.15
+MOST_BYTES = 1.015
 WEIGHTS = np.float32([0.299, 0.587, 0.114])  # BT.601, as in JPEG
 
 
@@ -44,6 +48,26 @@ def measure(
     return {
         name: {str(side): _means(each) for side, each in of.items()} for name, of in found.items()
     }
+
+
+def against_peer(engines: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return by how much ours differs from sharp's usual form: dB and SSIM by size, our bytes over its own; None
+    where either couldn't.
+    """
+    if "ours" not in engines or PEER not in engines:
+        return None
+    ours, peer = engines["ours"], engines[PEER]
+    apart = {
+        name: {size: round(ours[size][name] - peer[size][name], 4) for size in ours}
+        for name in ("psnr_db", "ssim")
+    }
+    ratio = _bytes(ours) / _bytes(peer)
+    met = min(apart["psnr_db"].values()) >= LEAST_DB and ratio <= MOST_BYTES
+    return {**apart, "bytes_ratio": round(ratio, 4), "met": met}
+
+
+def _bytes(sizes: dict[str, Any]) -> float:
+    return float(sum(each["bytes"] for each in sizes.values()))
 
 
 def _compared(

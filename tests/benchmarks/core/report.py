@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Figures = dict[str, Any]
@@ -48,6 +48,7 @@ def everything(figures: Figures) -> str:
         "Ratios": ratios(figures),
         f"Times. {EACH_ROW}": times(figures),
         "Quality": quality(figures),
+        "Quality against sharp's usual form": against_sharp(figures),
         "Memory": memory(figures),
         "Cold start": cold(figures),
     }
@@ -99,17 +100,50 @@ def times(figures: Figures) -> str:
 
 
 def quality(figures: Figures) -> str:
-    """Return PSNR of the brightness in dB and SSIM at each size, and the bytes of all three."""
-    sizes = list(next(iter(figures["quality"].values())))
+    """Return PSNR of the brightness in dB and SSIM at each size, and the bytes of all of them, for each job."""
+    rows = list(figures["quality"].values())
+    sizes = _largest_first(of for row in rows for of in row["engines"].values())
     lines = [
         [
-            HEADS[name],
-            *(f"{of[size]['psnr_db']:.2f} / {of[size]['ssim']:.4f}" for size in sizes),
-            f"{sum(of[size]['bytes'] for size in sizes) / 1000:.1f}",
+            f"{row['shown']}: {HEADS[name]}",
+            *(_likeness(of[size]) if size in of else "-" for size in sizes),
+            f"{sum(each['bytes'] for each in of.values()) / 1000:.1f}",
         ]
-        for name, of in figures["quality"].items()
+        for row in rows
+        for name, of in row["engines"].items()
     ]
     return table(["PSNR-Y / SSIM", *(f"{size} px" for size in sizes), "kB"], lines)
+
+
+def against_sharp(figures: Figures) -> str:
+    """Return by how much ours differs from sharp's usual form: in dB at each size, and in bytes."""
+    rows = figures["quality"].values()
+    found = [(row["shown"], row["against_sharp"]) for row in rows if row["against_sharp"]]
+    sizes = _largest_first(apart["psnr_db"] for _, apart in found)
+    lines = [
+        [
+            shown,
+            *(
+                f"{apart['psnr_db'][size]:+.2f}" if size in apart["psnr_db"] else "-"
+                for size in sizes
+            ),
+            f"{(apart['bytes_ratio'] - 1) * 100:+.1f} %",
+            "yes" if apart["met"] else "no",
+        ]
+        for shown, apart in found
+    ]
+    return table(
+        ["dB, ours less sharp's", *(f"{size} px" for size in sizes), "bytes", "met"], lines
+    )
+
+
+def _largest_first(found: Iterable[Figures]) -> list[str]:
+    """Return the sizes that `found` have figures of."""
+    return sorted({size for of in found for size in of}, key=int, reverse=True)
+
+
+def _likeness(at: Figures) -> str:
+    return f"{at['psnr_db']:.2f} / {at['ssim']:.4f}"
 
 
 def memory(figures: Figures) -> str:

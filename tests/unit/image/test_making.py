@@ -1,5 +1,6 @@
 """What comes out of the image core for pictures of every kind."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -469,3 +470,11 @@ def test_the_largest_variant_is_resampled_once() -> None:
     best = noise.resize(made.size, Image.Resampling.LANCZOS)
     worst = max(high for _, high in ImageChops.difference(made, best).getextrema())  # type: ignore[misc]
     assert worst <= 3
+
+
+@pytest.mark.parametrize("most", [100, 1_000_000])
+def test_the_process_has_its_own_limit_of_pixels_again_afterwards(most: int) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    with suppress(Rejected):
+        image.make(encoded(corners()), {"s": {"palette": 1}}, Limits(max_pixels=most))
+    assert before == Image.MAX_IMAGE_PIXELS

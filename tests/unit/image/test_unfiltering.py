@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
+from imgpipe.runtime import image
 from imgpipe.runtime.errors import Rejected
 from imgpipe.runtime.image import opening, unfiltering
 from imgpipe.runtime.image.opening import Opened, open_image
@@ -148,7 +149,7 @@ def test_a_cut_file_ends_as_it_would_without(kept: float) -> None:
 
 def test_what_is_too_large_is_refused_unread(did: list[bool]) -> None:
     with pytest.raises(Rejected):
-        open_image(encoded(corners(), "PNG"), Limits(max_pixels=1000))
+        image.make(encoded(corners(), "PNG"), {}, Limits(max_pixels=1000))
     assert did == []
 
 
