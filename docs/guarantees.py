@@ -84,7 +84,7 @@ NOT_PROMISED = """## What is not promised
 - Nothing mends by itself what an outage has cut off for good, such as an event that never came: `imgpipe audit --heal`
   does, and the figures are those after it. The simulation also judges before any healing: only what was cut off is
   wrong then, or waits for a step that an edit took away, or shows again since a newer version was erased; and outputs
-  may be left over of attempts that died, or that `tidy` spared while the writer was about to let go of them.
+  may be left over of attempts that died, or that `tidy` spared for a writer that died once its row let go of them.
 - The harnesses' pipelines have buckets of their own, with versions; in the simulation, every fourth seed stores its
   outputs beside the uploads. They don't cover: a bucket that was there before and keeps no versions; uploads delivered
   to a queue, to a function or by EventBridge; lanes for large images; steps on `restored` and `tagged`. Those have

@@ -5,8 +5,9 @@ is optimistic (`rev`): when another writer was faster, the row is read and merge
 `merge` makes safe.
 
 Outputs that no row will name again are sent to the tidy queue before the write: should we die in
-between, the retry sends them again, and no output is ever forgotten. `completed` is published after
-the write, at least once.
+between, the retry sends them again, and no output is ever forgotten. Those that the row named until
+then are sent once more after it: tidy may have been quicker than the write, and spared them.
+`completed` is published last, at least once.
 """
 
 from __future__ import annotations
@@ -132,8 +133,10 @@ def write(key: str, heard: Sequence[dict[str, Any]], store: Store, settings: Set
         before, rev = row.load(stored) if stored else (None, None)
         after, delete, announce = _merge(before, [_placed(each, before) for each in heard])
         delete[None] |= orphans
-        _tidy(key, delete, row.outputs(after) if after else set(), store, settings)
+        named = row.outputs(after) if after else set()
+        _tidy(key, delete, named, store, settings)
         if after is None or after == before or _put(after, rev, store, settings):
+            _tidy(key, _named_before(before, delete), named, store, settings)
             if after and announce:
                 _announce(after, store, settings)
             return
@@ -157,6 +160,11 @@ def _merge(before: Row | None, heard: Sequence[dict[str, Any]]) -> tuple[Row | N
         delete[effects.of].update(effects.delete)
         announce = announce or effects.announce
     return after, delete, announce and after is not None and row.status(after) in row.FINAL
+
+
+def _named_before(before: Row | None, doomed: Doomed) -> Doomed:
+    known = row.outputs(before) if before else set()
+    return Doomed(None, {version_id: keys & known for version_id, keys in doomed.items()})
 
 
 def _put(after: Row, rev: int | None, store: Store, settings: Settings) -> bool:

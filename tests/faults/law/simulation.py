@@ -624,7 +624,7 @@ class World:
         a message was lost for good; a version shows again because a newer one was erased; an attempt died with its
         outputs stored, and another delivery of its message was acknowledged before, or pipeline.yaml was edited since,
         so that the next one stores others; tidy came between the writer's order and its write, and spared what the
-        row still named; a row waits for a step that went with an edit.
+        row still named, and the writer died before it said so again; a row waits for a step that went with an edit.
         """
         whose = {key for key in KEYS if owners.is_of(self.memory.graph, breach.key, key)}
         if any(key in self.cut_off or self._shows_again(key) for key in {breach.key, *whose}):

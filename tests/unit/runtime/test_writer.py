@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from imgpipe.runtime import results, row, writer
-from tests.fakes import SETTINGS, TABLE, FakeContext, FakeStore, sqs_event
+from imgpipe.runtime import results, row, tidy, writer
+from tests.fakes import SETTINGS, TABLE, VARIANTS, FakeContext, FakeStore, sqs_event
 
 KEY = "incoming/a.jpg"
 
@@ -139,15 +139,38 @@ def test_another_writer_in_between_loses_nothing(store: FakeStore) -> None:
     assert [end["status"] for end in completions(store)] == ["done"]
 
 
-def test_a_newer_upload_sends_the_old_outputs_to_be_tidied_before_it_is_written(
+def test_a_newer_upload_sends_the_old_outputs_to_be_tidied_before_it_is_written_and_after(
     store: FakeStore,
 ) -> None:
+    """Before, for a death in between; after, since tidy spares what the row still names when it looks."""
     write(store, step(number=1))
     store.calls.clear()
     write(store, step(number=2))
-    assert store.take("tidy") == [results.outputs(KEY, ["sizes/a.1.jpg"], "v1")]
-    assert store.calls.index("send:tidy") < store.calls.index("put_item")
+    assert store.take("tidy") == 2 * [results.outputs(KEY, ["sizes/a.1.jpg"], "v1")]
+    changes = [call for call in store.calls if call in ("send:tidy", "put_item")]
+    assert changes == ["send:tidy", "put_item", "send:tidy"]
     assert stored(store)["version_id"] == "v2"
+
+
+@pytest.mark.fault("F-22")
+def test_tidy_that_is_quicker_than_the_row_leaves_nothing_behind(store: FakeStore) -> None:
+    put = store.put_item
+
+    class Late(FakeStore):
+        def put_item(self, table: str, item: Any, *, rev: int | None) -> bool:
+            for order in store.take("tidy"):
+                tidy.run(sqs_event(order), FakeContext(), store=store, settings=SETTINGS)
+            return put(table, item, rev=rev)
+
+    write(store, step(number=1))
+    old = "sizes/a.1.jpg"
+    store.put(VARIANTS, old, b"old", "image/jpeg")
+    late = Late(objects=store.objects, items=store.items, queues=store.queues)
+    write(late, step(number=2))
+    assert old in store.keys(VARIANTS), "tidy had not come before the write"
+    for order in store.take("tidy"):
+        tidy.run(sqs_event(order), FakeContext(), store=store, settings=SETTINGS)
+    assert old not in store.keys(VARIANTS)
 
 
 @pytest.mark.fault("F-22")
