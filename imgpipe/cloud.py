@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from dataclasses import dataclass
@@ -228,6 +229,23 @@ _THROTTLED = {
 
 
 _FULL = {"InsufficientStorage", "507"}
+_LACKING = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+_ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "GetObject": "s3:GetObject, or s3:ListBucket where it may not be there",
+    "HeadObject": "s3:GetObject, or s3:ListBucket where it may not be there",
+    "DeleteObjects": "s3:DeleteObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+}
+"""The actions that S3 asks for where the call is called otherwise: an answer to HEAD, for one, says nothing.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html for those of objects that aren't there.
+"""
 
 
 def error_code(error: BaseException) -> str:
@@ -292,6 +310,13 @@ def _after(text: str, words: str) -> str:
     return text.partition(words)[2] or text or "its disk takes no more"
 
 
+def _lacking(operation: str, said: str) -> str:
+    """Return the action that a refusal names, such as `s3:ListBucket`; else the one that the call asks for."""
+    if found := _LACKING.search(said):
+        return found[1]
+    return _ACTIONS.get(operation, f"the permission for {operation}")
+
+
 def _explain_refusal(error: Any, what: str) -> CloudError:
     code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
     if code in _FULL:
@@ -300,9 +325,8 @@ def _explain_refusal(error: Any, what: str) -> CloudError:
         )
     why = f"{error.operation_name}: {code}: {message}"
     if code in _DENIED:
-        return DeniedError(
-            what, why, hint=f"grant the permission for {error.operation_name} and run again"
-        )
+        hint = f"grant {_lacking(error.operation_name, message)} and run again"
+        return DeniedError(what, why, hint=hint)
     if code in _EXPIRED:
         return CredentialsError(
             what, why, hint="renew your credentials (aws sso login, aws configure) and run again"

@@ -50,13 +50,19 @@ def read(project: Project, name: str) -> dict[str, Any] | None:
 
 
 def names(project: Project, under: str) -> Iterator[str]:
-    """Yield the names of the notes below `ops/<under>`, sorted."""
-    for key in listing.keys(project, project.graph.ops_bucket, f"{OPERATIONS}/{under}"):
-        yield key.removeprefix(f"{OPERATIONS}/")
+    """Yield the names of the notes below `ops/<under>`, sorted. Raises CloudError."""
+    s3, folder = project.cloud.client("s3"), f"{OPERATIONS}/{under}"
+    try:
+        for key in listing.keys(project, project.graph.ops_bucket, folder):
+            yield key.removeprefix(f"{OPERATIONS}/")
+    except s3.exceptions.ClientError as error:
+        raise explain(error, f"notes under {folder}") from error
 
 
 def remove(project: Project, name: str) -> None:
-    """Forget the note; one that isn't there is forgotten already."""
-    project.cloud.client("s3").delete_object(
-        Bucket=project.graph.ops_bucket, Key=f"{OPERATIONS}/{name}"
-    )
+    """Forget the note; one that isn't there is forgotten already. Raises CloudError."""
+    s3, key = project.cloud.client("s3"), f"{OPERATIONS}/{name}"
+    try:
+        s3.delete_object(Bucket=project.graph.ops_bucket, Key=key)
+    except s3.exceptions.ClientError as error:
+        raise explain(error, f"note {key}") from error

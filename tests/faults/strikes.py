@@ -76,6 +76,10 @@ class Line:
     told: Callable[[str], object] = lambda _call: None
     refusals: dict[str, list[Refused]] = field(default_factory=dict)
     """By operation, such as `sqs:CreateQueue`: what its next calls hear, one after the other."""
+    refused: str = ""
+    """An operation, such as `s3:ListObjectsV2`, that is denied for good."""
+    reads: set[str] = field(default_factory=set)
+    """Reading operations that were called, such as `s3:ListObjectsV2`."""
     calls: list[str] = field(default_factory=list)
     """Changing calls, in the order in which they were begun; each once, however often it was tried."""
     met: int = 0
@@ -100,8 +104,11 @@ class Line:
     def begin(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         """Note what this thread calls next; botocore's `before-parameter-build`."""
         about = " ".join(str(params[name]) for name in _ABOUT if name in params)
-        name = f"{model.service_model.service_name}:{model.name} {_CHANCE.sub('RUN', about)}"
+        operation = f"{model.service_model.service_name}:{model.name}"
+        name = f"{operation} {_CHANCE.sub('RUN', about)}"
+        self._here.operation = operation
         if model.name.startswith(READING):
+            self.reads.add(operation)
             self._here.call = None
             return
         with self._lock:
@@ -119,6 +126,8 @@ class Line:
         """Send a request, one of perhaps several of a call; by `through` where no fault meets it."""
         if self.dead:
             raise Killed
+        if self.refused and self.refused == self._here.operation:
+            return refusal(request, *_DENIED)
         call: str | None = getattr(self._here, "call", None)
         if call and (waiting := self.refusals.get(call.partition(" ")[0])):
             return refusal(request, *waiting.pop(0))
@@ -140,7 +149,7 @@ class Line:
             case "broken":
                 return refusal(request, 500, "InternalError", "We encountered an internal error")
             case "denied":
-                return refusal(request, 403, "AccessDenied", "not authorized to perform this")
+                return refusal(request, *_DENIED)
             case "timeout":
                 raise ReadTimeoutError(endpoint_url=request.url)
             case "lost":
@@ -158,6 +167,7 @@ class Line:
         raise Killed
 
 
+_DENIED = (403, "AccessDenied", "not authorized to perform this")
 _SLOW = (400, "ThrottlingException")
 _THROTTLED = {"s3": (503, "SlowDown"), "lambda": (429, "TooManyRequestsException")}
 

@@ -124,6 +124,23 @@ def test_a_missing_permission_is_told_with_the_call_that_lacks_it(code: str) -> 
     assert isinstance(told, DeniedError)
     assert "PurgeQueue" in told.why
     assert "arn:aws:sqs:q" in told.why
+    assert told.hint == "grant sqs:PurgeQueue and run again"
+
+
+@pytest.mark.fault("F-14")
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("ListObjectsV2", "grant s3:ListBucket and run again"),
+        ("HeadBucket", "grant s3:ListBucket and run again"),
+        ("PurgeQueue", "grant the permission for PurgeQueue and run again"),
+    ],
+)
+def test_a_refusal_without_words_is_told_with_the_action_that_is_asked_for(
+    operation: str, action: str
+) -> None:
+    refused = ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, operation)
+    assert explain(refused, "bucket uploads").hint == action
 
 
 @pytest.mark.fault("F-15")
