@@ -9,7 +9,8 @@ SCARCE_BYTES = 256 * 1024
 """Below this much free space a disk is called full: a transaction, or a small photograph, may not fit."""
 
 HINT = "free some space there; what was accepted is kept"
-_SIGNS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
+NO_SPACE = "No space left on device"
+_SIGNS = (NO_SPACE, "database or disk is full", "Disk quota exceeded")
 
 
 def free_bytes(folder: Path) -> int:

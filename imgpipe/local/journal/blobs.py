@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
+from imgpipe.local import disk
 from imgpipe.local.journal.store import JournalError
 
 
@@ -29,9 +30,14 @@ class Blobs:
         return self._folder / name[:2] / name
 
     def write(self, data: bytes) -> str:
-        """Store the bytes and return their name. Raises JournalError when the disk doesn't take them."""
+        """Store the bytes and return their name. Raises JournalError when the disk doesn't take them.
+
+        Or would have no room for the entry then, which would be there in memory alone, for a request that is refused.
+        """
         name = uuid.uuid4().hex
         path = self.path(name)
+        if disk.free_bytes(self._folder) < len(data) + disk.SCARCE_BYTES:
+            raise JournalError(f"{path}: {disk.NO_SPACE}")
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
