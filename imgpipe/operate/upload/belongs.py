@@ -6,8 +6,7 @@ is one if it begins like one.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from imgpipe.operate.upload import plain_paths
 from imgpipe.operate.upload.media_types import content_type
 
 FIRST_BYTES = 256
@@ -21,12 +20,12 @@ def hidden(name: str) -> bool:
 
 def reason_not(path: str) -> str:
     """Return why a file in a folder is none to upload; nothing if it is one, or can't be read."""
-    if hidden(Path(path).name):
+    if hidden(plain_paths.name(path)):
         return "hidden"
     if content_type(path).startswith("image/"):
         return ""
     try:
-        with Path(path).open("rb") as file:
+        with plain_paths.opened(path) as file:
             first = file.read(FIRST_BYTES)
     except OSError:
         return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from imgpipe.deploy.resources import FunctionUrl
 from imgpipe.errors import CredentialsError, DeniedError, MissingError, UnreachableError, UsageError
 from imgpipe.operate import images
 from imgpipe.operate.provision import site_of
+from imgpipe.operate.upload import plain_paths
 from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.send import ChangedWhileReadError, Progress, Sent, changed, identity
 from imgpipe.operate.upload.sources import NotSent, Source
@@ -80,7 +80,7 @@ class Api:
     def send(self, source: Source, progress: Progress) -> Sent | NotSent:
         """Send one file. Raises CloudError when no file could be sent, such as without permission."""
         try:
-            with Path(source.path).open("rb", buffering=0) as file:
+            with plain_paths.opened(source.path) as file:
                 leave = self._leave(source)
                 if isinstance(leave, NotSent):
                     return leave
@@ -140,7 +140,7 @@ class Api:
             why = f"the file has {size:,} bytes, and the API takes {leave['bytes']:,}"
             return NotSent(source.path, key, "too_large", why)
         boundary = secrets.token_hex(16)
-        head, tail = form(leave["fields"], Path(source.path).name, boundary)
+        head, tail = form(leave["fields"], plain_paths.name(source.path), boundary)
         answer = self._request(
             "POST",
             str(leave["url"]),

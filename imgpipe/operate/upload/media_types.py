@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from pathlib import Path
+
+from imgpipe.operate.upload import plain_paths
 
 _TYPES = {
     ".avif": "image/avif",
@@ -18,7 +19,7 @@ _TYPES = {
 
 def content_type(path: str) -> str:
     """Return the media type that a file's name promises."""
-    suffix = Path(path).suffix.lower()
+    suffix = plain_paths.suffix(path).lower()
     return (
         _TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
     )

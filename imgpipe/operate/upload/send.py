@@ -13,9 +13,9 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from imgpipe.operate.upload import plain_paths
 from imgpipe.operate.upload.media_types import content_type
 from imgpipe.operate.upload.sources import NotSent, Source
 from imgpipe.runtime.notifier import UPLOADER
@@ -70,7 +70,7 @@ def send(s3: Any, bucket: str, source: Source, progress: Progress) -> Sent | Not
     from imgpipe.operate.upload import multipart
 
     try:
-        with Path(source.path).open("rb", buffering=0) as file:
+        with plain_paths.opened(source.path) as file:
             if os.fstat(file.fileno()).st_size >= MULTIPART_BYTES:
                 return multipart.send(s3, bucket, source, file.fileno(), progress)
             return _put(s3, bucket, source, file.fileno(), progress)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from imgpipe.cloud import LOCK_FILE
 from imgpipe.errors import ImgpipeError, UsageError
 from imgpipe.operate import images
-from imgpipe.operate.upload import belongs
+from imgpipe.operate.upload import belongs, plain_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -241,7 +241,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _file(path: str, key: str) -> Source | NotSent:
     """Look at one path: a file to send, or why it isn't."""
     try:
-        about = Path(path).stat()
+        about = plain_paths.about(path)
     except OSError as error:
         broken = Path(path).is_symlink()
         why = (
