@@ -96,7 +96,7 @@ guarantees: .venv/installed-dev
 soak: .venv/installed-dev
 	$(FIGURES) --simulations "$(SEEDS)" --storms "$(STORMS)"
 	IMGPIPE_SOAK=1 $(BIN)/pytest -q -n $(WORKERS) tests/faults/test_every_call.py tests/faults/test_struck.py \
-	  tests/faults/test_denied.py
+	  tests/faults/test_denied.py tests/e2e/test_orders.py
 
 .venv/bench-node/installed: tests/benchmarks/core/package.json
 	$(call npm_install,sharp,measuring)

@@ -226,7 +226,7 @@ def _settle(studio: Studio, histories: list[History]) -> None:
         return not studio.busy() and not wrong() and not studio.busy()
 
     try:
-        studio.pipeline.wait_for("end", right)
+        studio.pipeline.wait_for("end", right, deadline_s=120 + 6 * len(histories))
     except AssertionError:
         found = wrong()
         again = AGAIN.format(",".join(map(str, (told.seed for told in histories))))

@@ -1,4 +1,4 @@
-"""A permission to read that is missing: `up` says which, and goes through as soon as it is granted.
+"""A permission to read that is missing: `up` and `down` say which, and go through as soon as it is granted.
 
 `make soak` tries every reading operation (IMGPIPE_SOAK=1); otherwise it is one of each service, and those of objects.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from tests.faults.account import differences
 from tests.faults.on_moto import World
 
 OTHERWISE = {
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:GetObject": "s3:GetObject",
+    "s3:HeadBucket": "grant s3:ListBucket ",
+    "s3:ListMultipartUploads": "grant s3:ListBucketMultipartUploads ",
+    "s3:ListObjectVersions": "grant s3:ListBucketVersions ",
+    "s3:ListObjectsV2": "grant s3:ListBucket ",
 }
 """What is to be granted, where the action isn't called as the call is."""
+SOAK = bool(os.environ.get("IMGPIPE_SOAK"))
 
 
 @pytest.fixture
@@ -35,16 +37,23 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     logging.disable(logging.NOTSET)
 
 
-def told_without(world: World, operation: str) -> ImgpipeError | None:
-    """Run `up` where an operation is denied; return what it said. Anything but our own errors is a failure."""
+def told_without(
+    world: World, operation: str, command: Callable[[], object]
+) -> ImgpipeError | None:
+    """Run a command where an operation is denied; return what it said. Anything but our own errors is a failure."""
     world.line.refused = operation
     try:
-        world.up()
+        command()
     except ImgpipeError as error:
         return error
     finally:
         world.line.refused = ""
     return None
+
+
+def is_named(operation: str, told: ImgpipeError) -> bool:
+    wanted = OTHERWISE.get(operation, operation.partition(":")[2])
+    return isinstance(told, DeniedError) and wanted in f"{told.why} {told.hint}"
 
 
 @pytest.mark.fault("F-14")
@@ -58,16 +67,33 @@ def test_each_read_of_up_that_is_denied_is_named_and_up_goes_on_when_it_is_grant
     assert "s3:ListObjectsV2" in reads
     services = {each.partition(":")[0]: each for each in reads}
     few = [each for each in reads if "Object" in each or each in services.values()]
-    unnamed = []
-    for operation in reads if os.environ.get("IMGPIPE_SOAK") else few:
+    for operation in reads if SOAK else few:
         with world.fresh():
-            told = told_without(world, operation)
-            named = OTHERWISE.get(operation, operation.partition(":")[2])
-            if told and not (isinstance(told, DeniedError) and named in f"{told.why} {told.hint}"):
-                unnamed.append(f"{operation}: {told} {told.hint}")
+            told = told_without(world, operation, world.up)
+            assert told is None or is_named(operation, told), (operation, told, told.hint)
             world.up()
             assert not (found := differences(wanted, world.snapshot())), f"{operation}: {found}"
-    assert not unnamed
+
+
+@pytest.mark.fault("F-14")
+def test_each_read_of_down_that_is_denied_is_named_and_down_goes_on_when_it_is_granted(
+    world: World,
+) -> None:
+    with world.fresh():
+        world.up()
+        world.line.reads.clear()
+        world.down()
+        reads = sorted(world.line.reads)
+    few = [each for each in reads if each in OTHERWISE]
+    assert len(few) > 1
+    for operation in reads if SOAK else few:
+        with world.fresh():
+            world.up()
+            told = told_without(world, operation, world.down)
+            assert told is not None
+            assert is_named(operation, told), (operation, told, told.hint)
+            world.down()
+            assert world.snapshot() == {}, operation
 
 
 POLICY = {
