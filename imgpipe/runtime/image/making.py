@@ -39,7 +39,7 @@ def make(
     `folder` is the handler's: it holds the filters and pictures of a project's own. Raises Rejected
     when the upload is no image, is broken, or is over a limit; ValueError for wrong settings.
     """
-    with calm(data):
+    with calm(data, limits):
         try:
             return _made(open_image(data, limits), data, wanted, limits, folder)
         except Rejected as refusal:

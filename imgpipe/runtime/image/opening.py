@@ -98,7 +98,6 @@ def open_image(data: bytes, limits: Limits) -> Opened:
     if name == "TIFF" and kinds.is_raw(data):
         raise Rejected(Reason.UNSUPPORTED_FORMAT, kinds.RAW)
     load_plugin(name)
-    Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with refusals():
         if name == "PNG":
             return _open_png(data, limits)
@@ -268,9 +267,9 @@ def refusals() -> Iterator[None]:
 
 
 @contextmanager
-def calm(data: bytes) -> Iterator[None]:
-    """Make the warning of a bomb an error and silence the rest; a TIFF's decoder, which writes to
-    stderr, too. Afterwards the process has the limit of pixels that it had.
+def calm(data: bytes, limits: Limits) -> Iterator[None]:
+    """Make the warning of a bomb, which is more pixels than `limits` allow, an error, and silence the rest;
+    a TIFF's decoder, which writes to stderr, too. Afterwards the process has the limit that it had.
 
     One hostile TIFF writes 27 kB there; what matters of it is in the exception.
     """
@@ -278,6 +277,7 @@ def calm(data: bytes) -> Iterator[None]:
     with warnings.catch_warnings(), _muted() if data[:2] in (b"II", b"MM") else nullcontext():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = limits.max_pixels
         try:
             yield
         finally:
