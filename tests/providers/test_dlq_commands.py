@@ -69,6 +69,10 @@ def test_a_change_that_is_not_up_yet_mends_nothing(
     words = {"branch": "enhance", "step": "enhance", "reason": "corrupt_image"}
     words |= {"code_hash": "as-before", "settings_hash": settings}
     put_letter(project, "rejected", sns_envelope(s3_event("incoming/a.jpg")), **words)
+    assert typed(["dlq", "redrive", "--dry-run"]) == 0
+    assert (
+        "stays" not in capsys.readouterr().out
+    )  # without a function, pipeline.yaml is all there is to go by
     deploy(project, str(branch.function), {**branch.environment, "IMGPIPE_CODE_HASH": "as-before"})
     capsys.readouterr()
     assert typed(["dlq", "redrive", "--dry-run"]) == 0

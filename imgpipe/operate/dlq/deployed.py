@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgpipe.cloud import explain
+from imgpipe.errors import DeniedError, MissingError
 from imgpipe.operate import parallel
 from imgpipe.operate.dlq import route
 from imgpipe.operate.dlq.route import NoWay, Route
@@ -58,10 +59,13 @@ def _there(project: Project, branch: Branch) -> Branch:
     client = project.cloud.client("lambda")
     try:
         answer = client.get_function_configuration(FunctionName=str(branch.function))
-    except client.exceptions.ResourceNotFoundException:
-        return branch
     except client.exceptions.ClientError as error:
-        raise explain(error, f"function {branch.function}") from error
+        known = explain(error, f"function {branch.function}")
+        if isinstance(
+            known, (DeniedError, MissingError)
+        ):  # what pipeline.yaml says is all there is to go by
+            return branch
+        raise known from error
     told = answer.get("Environment", {}).get("Variables", {})
     now = {name: told[name] for name in (CODE_HASH_VARIABLE, SETTINGS_VARIABLE) if name in told}
     return replace(branch, environment={**branch.environment, **now})
