@@ -211,12 +211,15 @@ _EXPIRED = {
     "ExpiredTokenException",
     "InvalidClientTokenId",
     "InvalidAccessKeyId",
+    "InvalidSignatureException",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
     "RequestExpired",
     "RequestTimeTooSkewed",
     "AuthFailure",
 }
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
+"""How S3 and the others say that a request was signed at another time than theirs."""
 _THROTTLED = {
     "Throttling",
     "ThrottlingException",
@@ -317,6 +320,13 @@ def _lacking(operation: str, said: str) -> str:
     return _ACTIONS.get(operation, f"the permission for {operation}")
 
 
+def _renewal(said: str) -> str:
+    """Return what makes signatures good again."""
+    if any(sign in said for sign in _WRONG_CLOCK):
+        return "set this machine's clock, which AWS wants to be right to 5 minutes, and run again"
+    return "renew your credentials (aws sso login, aws configure) and run again"
+
+
 def _explain_refusal(error: Any, what: str) -> CloudError:
     code, message = error_code(error), error.response.get("Error", {}).get("Message", "")
     if code in _FULL:
@@ -328,9 +338,7 @@ def _explain_refusal(error: Any, what: str) -> CloudError:
         hint = f"grant {_lacking(error.operation_name, message)} and run again"
         return DeniedError(what, why, hint=hint)
     if code in _EXPIRED:
-        return CredentialsError(
-            what, why, hint="renew your credentials (aws sso login, aws configure) and run again"
-        )
+        return CredentialsError(what, why, hint=_renewal(why))
     if code in _THROTTLED:
         return ThrottledError(
             what, why, hint="wait a minute and run again: it goes on where it stopped"

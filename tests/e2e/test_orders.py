@@ -37,7 +37,7 @@ SCRIPTS = {
 """What happens to the key: a picture is put, or `-`: it is deleted."""
 BRANCHES = ("enhance", "images", "tidy")
 MAKERS = ("enhance", "images")
-SEEDS = range(60 if os.environ.get("IMGPIPE_SOAK") else 8)
+SEEDS = range(60 if os.environ.get("IMGPIPE_SOAK") else 12)
 AGAIN = "IMGPIPE_ORDERS={} python -m pytest -n 0 tests/e2e/test_orders.py"
 
 
@@ -127,10 +127,9 @@ class Studio:
     def take(self, queue: str) -> Iterator[str]:
         """Take what waits in a queue, for good."""
         url = self.url(queue)
-        while found := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10):
-            if "Messages" not in found:
-                return
-            for message in found["Messages"]:
+        ask = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0}
+        while found := self.sqs.receive_message(**ask).get("Messages"):
+            for message in found:
                 yield message["Body"]
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 

@@ -160,6 +160,24 @@ def test_missing_and_expired_credentials_are_told_as_such(error: Exception) -> N
     assert told.hint
 
 
+SKEWED = (
+    ("RequestTimeTooSkewed", "The difference between the request time and the current time is"),
+    ("SignatureDoesNotMatch", "Signature expired: 20261122T003000Z is now earlier than 20261122T"),
+    ("InvalidSignatureException", "Signature not yet current: 20261122T023000Z is still later"),
+)
+
+
+@pytest.mark.fault("F-16")
+@pytest.mark.parametrize(("code", "message"), SKEWED)
+def test_a_clock_that_is_wrong_is_told_as_such_and_not_as_an_expired_key(
+    code: str, message: str
+) -> None:
+    refused = ClientError({"Error": {"Code": code, "Message": message}}, "ListQueues")
+    assert "clock" in explain(refused, "environment prod").hint
+    other = ClientError({"Error": {"Code": "ExpiredToken", "Message": "too old"}}, "ListQueues")
+    assert "clock" not in explain(other, "environment prod").hint
+
+
 def test_an_endpoint_that_answered_before_is_tried_longer() -> None:
     Throttling.refusals = 0
     with serving() as (_, endpoint):
