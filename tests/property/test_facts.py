@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
@@ -81,15 +81,25 @@ def notes(draw: st.DrawFn) -> bytes:
         raise
 
 
+def _carrying(im: Image.Image, kind: str, exif: bytes) -> bytes:
+    """Return a file with these notes, where its format has any. AVIF's encoder reads them, and may fail at it."""
+    try:
+        return encoded(im, kind, **({"exif": exif} if kind in CARRIERS else {}))
+    except Exception:
+        assume(kind != "AVIF")
+        raise
+
+
 @settings(deadline=None)
 @given(pictures(), notes())
+@example((Image.new("RGB", (1, 1)), "AVIF"), b"Exif\0\0MM\0*")
 def test_facts_are_sane_json_whatever_the_file_holds(
     picture: tuple[Image.Image, str], exif: bytes
 ) -> None:
     im, kind = picture
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the encoder reads the EXIF that it is to write
-        data = encoded(im, kind, **({"exif": exif} if kind in CARRIERS else {}))
+        warnings.simplefilter("ignore")
+        data = _carrying(im, kind, exif)
     made = make(data, **EVERYTHING, **VARIANT)
     facts = dict(made.facts)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
