@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -118,6 +119,14 @@ def opened(
 def _complain(complaints: list[str], said: Any, forgive: str) -> None:
     if said.type == "error" and not re.search(forgive, said.text):
         complaints.append(said.text)
+
+
+def becomes(page: Page, ask: Callable[[], object], wanted: object) -> None:
+    """Wait until `ask` answers with what is wanted, for what `expect` has no word."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while (found := ask()) != wanted and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert found == wanted
 
 
 OBSERVE = """

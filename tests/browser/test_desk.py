@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,6 +21,22 @@ def upload(studio: Pipeline, name: str) -> None:
     photo = studio.folder / name
     photo.write_bytes(PHOTO.read_bytes())
     studio.run("upload", photo, "--wait")
+
+
+@pytest.fixture(autouse=True)
+def no_letters_of_others(studio: Pipeline) -> None:
+    """What other tests left would stand in one group with a test's own."""
+    sqs = studio.client("sqs")
+    for url in dead(sqs):
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def dead(sqs: Any, step: str = "") -> list[str]:
+    """Return the addresses of the dead-letter queues, or of one step's."""
+    found = sqs.list_queues(QueueNamePrefix=f"photo-studio-local-{step}")["QueueUrls"]
+    return [url for url in found if url.endswith(f"{step}-dlq")]
 
 
 def kill(studio: Pipeline, key: str) -> None:
@@ -40,8 +57,9 @@ def kill(studio: Pipeline, key: str) -> None:
             "object": {**thing, "versionId": head["VersionId"], "sequencer": sequencer},
         },
     }
-    [url] = sqs.list_queues(QueueNamePrefix="photo-studio-local-enhance-dlq")["QueueUrls"]
-    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
+    sqs.send_message(
+        QueueUrl=dead(sqs, "enhance")[0], MessageBody=json.dumps({"Records": [record]})
+    )
 
 
 @pytest.mark.capability("S4-4")
@@ -52,7 +70,7 @@ def test_a_dead_letter_is_shown_with_its_way_back_and_sent_again(
     kill(studio, "incoming/dead.jpg")
     page.goto("/desk")
     row = page.locator("#letters [data-group]", has_text="dead.jpg")
-    expect(page.locator("#diagram .dlqname.full")).to_have_text("enhance-dlq · 1")
+    expect(page.locator("#diagram .dlqname.full", has_text="enhance-dlq · 1")).to_be_visible()
     row.get_by_role("button", name="Send again").click()
     expect(page.locator("#ask")).to_contain_text("1 of 1: each goes back to the step that failed")
     page.get_by_role("button", name="Send them again").click()
@@ -99,7 +117,7 @@ def test_a_dead_letter_is_kept_out_of_the_queue_that_would_drop_it(
     row.get_by_role("button", name="Keep").click()
     expect(page.locator("#ask")).to_contain_text("1 of 1: each is archived")
     page.get_by_role("button", name="Keep them").click()
-    expect(page.locator("#ask")).to_contain_text("1 of 1")
+    expect(page.locator("#ask")).to_contain_text("1 of 1 is kept")
     page.get_by_role("button", name="Done").click()
     expect(row).to_have_count(0)
     outputs = studio.run("outputs", "--json").json

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import seeding
+from tests.browser.conftest import becomes
 from tests.browser.test_desk import upload
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+
+
+def drawn_in(picture: Locator) -> tuple[int, int]:
+    """Return the width and height of a picture's place on the page."""
+    box = picture.bounding_box()
+    assert box is not None
+    return round(box["width"]), round(box["height"])
 
 
 def test_every_variant_is_shown_at_its_true_size_with_what_it_saves(
@@ -26,9 +36,7 @@ def test_every_variant_is_shown_at_its_true_size_with_what_it_saves(
         line.get_by_role("button").click()
         picture = page.locator("[data-after]")
         expect(picture).to_have_js_property("naturalWidth", made["width"])
-        box = picture.bounding_box()
-        assert box is not None
-        assert (round(box["width"]), round(box["height"])) == (made["width"], made["height"])
+        becomes(page, partial(drawn_in, picture), (made["width"], made["height"]))
         expect(line).to_contain_text(f"{made['width']} \u00d7 {made['height']}")
         share = 100 * (1 - made["bytes"] / row["size"])
         expect(line).to_contain_text(f"{int(share)} % saved" if share > 0 else "the original")
@@ -43,11 +51,10 @@ def test_the_original_lies_under_a_slider(page: Page, studio: Pipeline) -> None:
     page.goto("/image?key=incoming/slid.jpg")
     page.get_by_role("button", name="Before and after").click()
     before = page.locator("[data-before]")
-    expect(before).to_have_js_property("complete", value=True)
-    assert before.evaluate("it => it.naturalWidth") > 0
+    expect(before).not_to_have_js_property("naturalWidth", 0)
     split = page.get_by_label("Before and after: how much")
     split.fill("250")
-    assert before.evaluate("it => getComputedStyle(it).clipPath") == "inset(0px 75% 0px 0px)"
+    expect(before).to_have_css("clip-path", "inset(0px 75% 0px 0px)")
     split.press("ArrowRight")
     expect(split).to_have_value("270")
     split.press("PageDown")
@@ -77,12 +84,12 @@ def test_a_small_image_is_compared_in_one_size_and_not_drawn_larger_than_it_is(
     page.goto("/?q=little")
     page.locator('#chunks .tile[data-key="incoming/little.png"] a').click()
     before, after = page.locator("[data-before]"), page.locator("[data-after]")
-    expect(after).to_have_js_property("complete", value=True)
+    expect(after).not_to_have_js_property("naturalWidth", 0)
     natural = after.evaluate("it => [it.naturalWidth, it.naturalHeight]")
-    assert after.evaluate(DRAWN) == natural
+    becomes(page, lambda: after.evaluate(DRAWN), natural)
     page.get_by_role("button", name="Before and after").click()
     expect(before).to_have_js_property("naturalWidth", 600)
-    assert before.evaluate(DRAWN) == after.evaluate(DRAWN) == [600, 400]
+    becomes(page, lambda: [it.evaluate(DRAWN) for it in (before, after)], [[600, 400]] * 2)
 
 
 def test_true_size_and_before_and_after_let_go_of_each_other(page: Page, studio: Pipeline) -> None:
@@ -136,9 +143,16 @@ def test_a_map_is_there_only_where_the_place_is_kept(page: Page, studio: Pipelin
 
 def test_the_timeline_tells_the_whole_way(page: Page, studio: Pipeline) -> None:
     upload(studio, "story.jpg")
+    told: list[str] = []
+
+    def is_all_told() -> bool:
+        before = list(told)
+        told[:] = [it["name"] for it in studio.run("why", "story.jpg", "--json").json["timeline"]]
+        return told == before
+
+    studio.wait_for("last word of the functions' logs", is_all_told)
     page.goto("/image?key=incoming/story.jpg")
     page.get_by_text("Timeline").click()
     hops = page.locator(".hops li")
     expect(hops.first).to_be_visible()
-    told = studio.run("why", "story.jpg", "--json").json
-    expect(hops).to_have_count(len(told["timeline"]))
+    expect(hops).to_have_count(len(told))

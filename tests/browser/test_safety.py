@@ -250,20 +250,22 @@ def test_an_address_that_others_reach_gets_a_token_and_says_so(
     with subprocess.Popen(
         command, cwd=studio.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        link = process.stdout.readline().strip()
-        told = [process.stderr.readline() for _ in range(3)]
-        page = browser.new_page()
-        asked = page.goto(link.partition("?")[0])
-        assert asked is not None
-        assert asked.status == 401
-        expect(page.get_by_label("Token")).to_be_visible()
-        page.goto(link)
-        expect(page.locator("#search")).to_be_visible()
-        page.close()
-        process.terminate()
-        process.communicate(timeout=20)
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            link = process.stdout.readline().strip()
+            told = [process.stderr.readline() for _ in range(3)]
+            page = browser.new_page()
+            asked = page.goto(link.partition("?")[0])
+            assert asked is not None
+            assert asked.status == 401
+            expect(page.get_by_label("Token")).to_be_visible()
+            page.goto(link)
+            expect(page.locator("#search")).to_be_visible()
+            page.close()
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
     assert len(urlsplit(link).query) > len("token=") + 30
     assert link.startswith("http://127.0.0.1:")
     assert "others can reach it" in told[0]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import BROKEN, opened, served, shifted
+from tests.browser.conftest import BROKEN, becomes, opened, served, shifted
 from tests.browser.test_desk import upload
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
@@ -83,13 +83,12 @@ def test_places_are_held_until_the_images_are_there_and_nothing_moves(
 ) -> None:
     upload(studio, "placed.jpg")
     held: list[Route] = []
-    page.route("**/tiles*", lambda route: held.append(route))  # noqa: PLW0108 - it is looked into
+    page.route("**/tiles*", lambda route: held.append(route), times=1)  # noqa: PLW0108 - it is looked into
     page.goto("/")
     expect(page.locator(".tile.skeleton").first).to_be_visible()
     expect(page.locator("#chunks")).to_have_attribute("aria-busy", "true")
-    for route in held:
-        route.continue_()
-    page.unroute("**/tiles*")
+    becomes(page, lambda: len(held), 1)
+    held[0].continue_()
     expect(page.locator("#chunks .tile.done img.picture.there").first).to_be_visible()
     expect(page.locator('[data-count="done"]')).to_have_text(re.compile(r"\d"))
     upload(studio, "meanwhile.jpg")

@@ -9,13 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.browser.conftest import BROKEN, opened
+from tests.browser.conftest import BROKEN, becomes, opened
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 LARGE_BYTES = 36_000_000
+NOTED_MS = 1000
+"""Uppy notes what it is about in the browser twice a second; who closes the page sooner begins anew."""
 
 
 def is_for_s3(request_url: str) -> bool:
@@ -134,9 +136,8 @@ def test_a_large_file_goes_on_after_the_parts_that_s3_has(
         page.on("requestfinished", note)
         page.set_input_files("#files", large)
         expect(page.locator("#fresh .tile.sending")).to_contain_text("Uploading")
-        page.wait_for_timeout(200)
-        while len(sent) < 3:
-            page.wait_for_timeout(200)
+        becomes(page, lambda: len(sent) >= 3, wanted=True)
+        page.wait_for_timeout(NOTED_MS)
         first = set(sent)
         sent.clear()
         # Somebody closes the page, and opens it again.

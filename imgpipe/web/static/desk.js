@@ -6,7 +6,7 @@ asking($("#ask"), () => { htmx.trigger("#letters", "refresh"); htmx.trigger("#st
 // Nothing moves under somebody's pointer: what is below the state is shown when it is known how tall that is.
 const desk = $(".desk"), awaited = new Set(["state", "letters"]);
 const arrived = (id) => { awaited.delete(id); if (!awaited.size) desk.classList.remove("arriving"); };
-setTimeout(() => ["state", "letters"].forEach(arrived), 4000);
+setTimeout(() => ["state", "letters"].forEach(arrived), 15_000); // where the cloud doesn't answer, what is here is shown
 
 // The state brings the alarms with it; they have a place of their own.
 document.addEventListener("htmx:after:swap", () => {

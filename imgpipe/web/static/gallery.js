@@ -66,7 +66,8 @@ async function fill(section) {
     if (mine !== turn) return;
     section.dataset.state = "failed";
     if (section.dataset.first && !section.isConnected) broken(error);
-    else toast(`${error.message} Scroll to try again.`);
+    else if (error.status) toast(`${error.message} Scroll to try again.`);
+    else silent();
   }
 }
 function next(section, answer) {
