@@ -28,7 +28,8 @@ def no_letters_of_others(studio: Pipeline) -> None:
     """What other tests left would stand in one group with a test's own."""
     sqs = studio.client("sqs")
     for url in dead(sqs):
-        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        ask = sqs.receive_message
+        while found := ask(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get("Messages"):
             for message in found:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
