@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from imgpipe.errors import CloudError
+from imgpipe.operate import catalogue as module
 from imgpipe.operate import gallery, rows
 from imgpipe.operate.catalogue import DEAF_S, FLOODED_S, Catalogue
 from imgpipe.operate.gallery import Search
@@ -98,6 +99,46 @@ def test_it_finds_what_the_table_would_in_the_same_order(
 ) -> None:
     expected = list(gallery.page(PROJECT, search, None, 1000).rows)
     assert walk(opened(most), search) == [it["key"] for it in expected]
+
+
+@pytest.mark.parametrize("search", [Search(name="HILL"), Search(name="river", colour="blue")])
+def test_a_search_uses_what_is_read_so_far(
+    table: Table, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PART", 40)
+    expected = [it["key"] for it in gallery.page(PROJECT, search, None, 1000).rows]
+    before, seen = table.scanned, []
+
+    def look(_: float) -> None:
+        """Ask in the midst of the first reading, after a row beyond it was heard of."""
+        catalogue.note([row(7, updated_at=row(299)["updated_at"])])
+        scanned = table.scanned
+        first = catalogue.page(search, None, 5)
+        seen.append(([it["key"] for it in first.rows], table.scanned - scanned))
+        assert walk(catalogue, search) == expected
+        assert not catalogue.ready
+
+    catalogue = Catalogue(PROJECT, now=lambda: 0.0, sleep=look)
+    catalogue.note(())
+    assert catalogue.take_turn()
+    catalogue.read()
+    assert seen == [(expected[:5], 0)] * 3, "of 300 rows it rests three times"
+    assert catalogue.ready
+    assert table.scanned > before
+    before = table.scanned
+    assert walk(catalogue, search) == expected
+    assert table.scanned == before
+
+
+@pytest.mark.parametrize("most", [1000, 120])
+def test_what_is_older_than_all_that_is_held_is_found_in_the_table(table: Table, most: int) -> None:
+    catalogue = opened(most)
+    catalogue.note([table.put(row(7, updated_at=row(299)["updated_at"]))])
+    for number in (290, 291, 292):
+        del table[row(number)["key"]]
+        catalogue.forget(row(number)["key"])
+    expected = [it["key"] for it in gallery.page(PROJECT, Search(name="i"), None, 1000).rows]
+    assert walk(catalogue, Search(name="i")) == expected
 
 
 def test_a_search_reads_no_more_rows_than_it_shows(table: Table) -> None:
