@@ -116,6 +116,8 @@ def _unread_pixels(error: SyntaxError) -> str:
         return ""
     kinds = {1: "", 2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
     bits = key[4]
+    if not bits or not all(isinstance(each, int) for each in bits):
+        return ""
     sample = kinds.get(key[2][0] if key[2] else 1, "")
     channels = f"{len(bits)} channels" if len(bits) > 1 else "one channel"
     return f"a TIFF of {channels} of {max(bits)} {sample}bits"

@@ -94,6 +94,21 @@ def test_a_kind_that_no_decoder_has_is_not_damaged(data: bytes, kind: str) -> No
     assert kind in refused.message
 
 
+BITS = struct.pack("<HHI", 258, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff((262, 3, 2), (277, 3, 0)),  # of no channel
+        tiff().replace(BITS, struct.pack("<HHI", 258, 2, 4)),  # letters
+        tiff().replace(BITS, struct.pack("<HHI", 258, 11, 1)),  # a fraction
+    ],
+)
+def test_a_tiff_that_says_no_number_of_bits_is_damaged(data: bytes) -> None:
+    assert refusal(data).reason is Reason.CORRUPT_IMAGE
+
+
 def test_a_directory_that_leads_nowhere_is_damaged() -> None:
     assert refusal(tiff((330, 4, 1 << 31), (273, 4, 1 << 30))).reason is not None
     assert refusal(b"II*\0\x08\0\0\0\xff\xff" + bytes(99)).reason is Reason.CORRUPT_IMAGE
