@@ -88,6 +88,7 @@ def test_a_name_that_is_there_is_asked_about_before_anything_is_sent(
     ask.get_by_role("button", name="Keep both").click()
     expect(page.locator('#fresh .tile.done[data-key="incoming/twice-2.jpg"]')).to_be_visible()
     send(page, "twice.jpg")
+    expect(ask).to_be_visible()
     page.keyboard.press("Escape")
     expect(ask).to_be_hidden()
     now = studio.run("metadata", "show", "twice.jpg", "--json").json["version_id"]

@@ -24,6 +24,8 @@ FORMATS = frozenset({"gif", "webp", "png", "avif"})
 """The formats that move, read and written."""
 SHOWN_MS = 100
 """How long a frame is shown that doesn't say; browsers do so, too."""
+MOST_MS = 65_535
+"""The longest that every format can say to the millisecond: a PNG's delay is a fraction of two numbers of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,9 @@ def frames(opened: Opened) -> Iterator[int]:
 def shown_ms(opened: Opened) -> int:
     """Return how long the frame is shown that `opened` is at; it must be loaded."""
     found = opened.im.info.get("duration")
-    return round(found) if isinstance(found, int | float) and found > 0 else SHOWN_MS
+    if not isinstance(found, int | float) or found <= 0:
+        return SHOWN_MS
+    return min(round(found), MOST_MS)
 
 
 def plays(opened: Opened, data: bytes) -> int:

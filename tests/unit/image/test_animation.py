@@ -170,6 +170,36 @@ def test_a_gif_keeps_its_time_though_it_counts_in_hundredths() -> None:
     assert total == 20 * 75
 
 
+@pytest.mark.parametrize(
+    ("kind", "longest"),
+    [("gif", [65_540, 65_530, 70]), *((k, [65_535, 65_535, 70]) for k in ("webp", "png", "avif"))],
+)
+def test_a_frame_that_is_shown_for_minutes_is_shown_as_long_as_every_format_can_say(
+    kind: str, longest: list[int]
+) -> None:
+    made = make(animated("WEBP", strip(), duration=[100_123, 16_000_000, 70]), format=kind)
+    shown = []
+    for number in range(3):
+        made.seek(number)
+        made.load()
+        shown.append(round(made.info["duration"]))
+    assert shown == longest
+
+
+def test_a_gif_whose_frames_are_alike_for_longer_than_it_can_say_is_made() -> None:
+    frames = [corners(400, 300) for _ in range(20)]
+    for at, frame in enumerate(frames):  # what is too small to be seen in the end
+        red, green, blue = frame.getpixel((at, 0))
+        frame.putpixel((at, 0), (red ^ 1, green, blue))
+    made = make(animated("WEBP", frames, duration=60_000), format="gif")
+    assert made.n_frames < 20
+    total = 0
+    for number in range(made.n_frames):
+        made.seek(number)
+        total += round(made.info["duration"])
+    assert 600_000 < total <= 655_350
+
+
 def test_the_same_frames_make_the_same_avif_at_any_time() -> None:
     data = animated("PNG", strip())
     wanted = {"step": {"variants": {"v": {"width": 40, "format": "avif"}}}}
