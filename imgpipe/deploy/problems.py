@@ -30,6 +30,10 @@ class Problem(NamedTuple):
     mark: Mark
     message: str
 
+    def told(self, file: Path) -> str:
+        """Return `pipeline.yaml:3:5: …`."""
+        return f"{file}:{self.mark.line}:{self.mark.column}: {self.message}"
+
 
 class Finding(NamedTuple):
     """A problem at a path of the declaration, before it is known where that path is written."""
@@ -45,8 +49,8 @@ class SpecError(UsageError):
     def __init__(self, file: Path, problems: Iterable[Problem], *, hint: str = HINT) -> None:
         self.file = file
         self.problems = tuple(sorted(set(problems)))
-        lines = [f"{file}:{mark.line}:{mark.column}: {message}" for mark, message in self.problems]
-        super().__init__(NEXT_LINE.join(printable(line) for line in lines), hint=hint)
+        lines = [problem.told(file) for problem in self.problems]
+        super().__init__(NEXT_LINE.join(map(printable, lines)), hint=hint)
 
 
 def meant(word: object, known: Sequence[str]) -> str:

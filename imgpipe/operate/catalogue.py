@@ -24,7 +24,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from imgpipe.cloud import explain
-from imgpipe.operate import gallery, hues, rows
+from imgpipe.operate import gallery, hues, metadata, rows
 from imgpipe.operate.times import iso
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ FLOODED_S = 30.0
 DEAF_S = 10.0
 """Who heard nothing for so long may be wrong, and is not asked."""
 FACTS = ("palette", "tags", "exif")
-CAMERA = ("make", "camera", "lens")
 SAMPLE = 20
 SLICE, REST_S = 100, 0.01
 """After so many rows the reading lets others have the processor."""
@@ -289,7 +288,9 @@ def _slim(row: Row) -> Row:
     kept: dict[str, Any] = {
         "palette": (facts.get("palette") or [])[: hues.FIRST],
         "tags": _shared(json.dumps(facts.get("tags") or [], default=str)),
-        "exif": _shared(json.dumps({it: noted[it] for it in CAMERA if noted.get(it)}, default=str)),
+        "exif": _shared(
+            json.dumps({it: noted[it] for it in metadata.CAMERA if noted.get(it)}, default=str)
+        ),
     }
     names = ("key", "status", "uploaded_at", "updated_at")
     return {**{name: row[name] for name in names}, "facts": kept}

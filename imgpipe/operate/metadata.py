@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from imgpipe.operate.project import Project
     from imgpipe.operate.rows import Row
 
+CAMERA = ("make", "camera", "lens")
+"""What is noted of a picture that tells what it was taken with."""
+
 
 def show(project: Project, key: str) -> Row:
     """Return all that is known of `key`, in the form of a row. Raises MissingError when nothing is."""
@@ -49,7 +52,7 @@ def shows(tags: Sequence[str], camera: str) -> Callable[[Mapping[str, Any]], boo
         facts = row["facts"]
         has = {str(tag.get("name", "")).casefold() for tag in facts.get("tags") or ()}
         noted = facts.get("exif") or {}
-        names = " ".join(str(noted.get(name, "")) for name in ("make", "camera", "lens"))
+        names = " ".join(str(noted.get(name, "")) for name in CAMERA)
         return wanted <= has and part in names.casefold()
 
     return applies

@@ -32,6 +32,7 @@ WIDE = 120
 """Columns from which a table has all that it can tell; in a pipe it always has."""
 UNKNOWN = "unknown: see the log"
 NOT_OURS = "somebody else holds it, moved it or deleted it meanwhile"
+FAILS_AGAIN = (POINTLESS, NOT_UP)
 ID_SHOWN = 8
 """Characters of an id in a table; every command takes an id cut short."""
 
@@ -305,13 +306,13 @@ def plan_by_group(
 
 
 def _pointless_why(routes: Sequence[tuple[Letter, Route]]) -> Iterator[str]:
-    for why in (POINTLESS, NOT_UP):
+    for why in FAILS_AGAIN:
         if NoWay(why) in (route for _, route in routes):
             yield f"[yellow]stays:[/] {render.safe(here(why))}"
 
 
 def _pointless(route: Route) -> bool:
-    return route in (NoWay(POINTLESS), NoWay(NOT_UP))
+    return isinstance(route, NoWay) and route.why in FAILS_AGAIN
 
 
 def _way(route: Route) -> str:

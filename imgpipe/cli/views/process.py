@@ -85,10 +85,9 @@ def as_json(counted_ends: tuple[Tally, Iterator[Processed]]) -> Tally:
 
 def tell_limits(file: Path, over: Sequence[Problem]) -> None:
     """Say what keeps a cloud from taking this pipeline; here it does its work all the same."""
-    for mark, message in over:
-        where = f"{file}:{mark.line}:{mark.column}"
+    for problem in over:
         render.err().print(
-            f"[yellow]works here, not in a cloud:[/] {render.safe(f'{where}: {message}')}",
+            f"[yellow]works here, not in a cloud:[/] {render.safe(problem.told(file))}",
             soft_wrap=True,
         )
 

@@ -61,11 +61,9 @@ def _there(project: Project, branch: Branch) -> Branch:
         answer = client.get_function_configuration(FunctionName=str(branch.function))
     except client.exceptions.ClientError as error:
         known = explain(error, f"function {branch.function}")
-        if isinstance(
-            known, (DeniedError, MissingError)
-        ):  # what pipeline.yaml says is all there is to go by
-            return branch
-        raise known from error
+        if not isinstance(known, DeniedError | MissingError):
+            raise known from error
+        return branch  # what pipeline.yaml says is all there is to go by
     told = answer.get("Environment", {}).get("Variables", {})
     now = {name: told[name] for name in (CODE_HASH_VARIABLE, SETTINGS_VARIABLE) if name in told}
     return replace(branch, environment={**branch.environment, **now})
