@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import mmap
 import os
 import signal
 import subprocess
@@ -50,6 +51,24 @@ def _hog() -> None:
     held = []
     while True:
         held.append(bytearray(10 << 20))
+
+
+def _private(size: int) -> mmap.mmap:
+    """Return memory that the kernel counts as new.
+
+    What `malloc` gives may lie in a hole of the heap that came with the fork, and is then no growth:
+    a worker that ran other tests before has large holes.
+    """
+    try:
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError from error
+
+
+def _resident(size: int) -> mmap.mmap:
+    memory = _private(size)
+    memory.write(b"x" * size)
+    return memory
 
 
 def _write_much() -> None:
@@ -220,8 +239,8 @@ def test_a_child_killed_once_by_somebody_costs_no_image(guarded: Guard, tmp_path
 
 
 def test_a_child_that_has_grown_is_replaced(guarded: Guard) -> None:
-    kept: list[bytes] = []
-    ACTS[b"grow"] = lambda: kept.append(b"x" * (150 << 20))
+    kept: list[mmap.mmap] = []
+    ACTS[b"grow"] = lambda: kept.append(_resident(150 << 20))
     first = pid_of(guarded, b"grow")
     assert pid_of(guarded) != first
     assert is_gone(first)
@@ -229,9 +248,9 @@ def test_a_child_that_has_grown_is_replaced(guarded: Guard) -> None:
 
 
 def test_too_little_memory_after_other_images_is_tried_in_a_fresh_child(guarded: Guard) -> None:
-    kept: list[bytes] = []
-    ACTS[b"keep"] = lambda: kept.append(b"x" * (90 << 20))
-    ACTS[b"need"] = lambda: len(b"x" * (340 << 20))
+    kept: list[mmap.mmap] = []
+    ACTS[b"keep"] = lambda: kept.append(_private(90 << 20))
+    ACTS[b"need"] = lambda: len(_private(340 << 20))
     first = pid_of(guarded, b"keep")
     assert pid_of(guarded, b"need") != first
 
