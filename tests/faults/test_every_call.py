@@ -89,6 +89,7 @@ def test_a_strike_is_printed_with_the_command_that_tries_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And that command tries this one alone."""
+    monkeypatch.setattr(f"{__name__}.SOAK", False)
     calls = ["sqs:CreateQueue one", "sqs:CreateQueue it's"]
     [first] = strikes(calls, 0, ("denied",))
     words = dict(
