@@ -49,7 +49,9 @@ def rules(project: Project, bucket: str) -> tuple[BusRule, ...]:
     ours = {rule.name for rule in project.graph.of(EventRule)}
     pages = events.get_paginator("list_rules").paginate()
     live = [one for page in pages for one in page["Rules"] if one.get("State") != "DISABLED"]
-    found = ((one["Name"], _pattern(one), one["Name"] in ours) for one in live)
+    found = (
+        (one["Name"], _pattern(one), one["Name"] in ours) for one in live if hears(one, bucket)
+    )
     return tuple(
         BusRule(
             name=name,
@@ -59,20 +61,20 @@ def rules(project: Project, bucket: str) -> tuple[BusRule, ...]:
             ours=mine,
         )
         for name, pattern, mine in found
-        if _is_for(pattern, bucket)
     )
+
+
+def hears(rule: Mapping[str, Any], bucket: str) -> bool:
+    """Whether S3's events of `bucket` pass a rule, as ListRules tells it; one without a pattern is a timetable's."""
+    pattern = _pattern(rule)
+    names = _within(pattern, "bucket", "name")
+    from_s3 = passes("aws.s3", pattern.get("source", ["aws.s3"]))
+    return bool(pattern) and from_s3 and (not names or passes(bucket, names))
 
 
 def _pattern(rule: Mapping[str, Any]) -> dict[str, Any]:
     made = json.loads(rule.get("EventPattern") or "{}")
     return made if isinstance(made, dict) else {}
-
-
-def _is_for(pattern: Mapping[str, Any], bucket: str) -> bool:
-    """Whether S3's events of `bucket` pass; a rule with no pattern is a timetable's."""
-    names = _within(pattern, "bucket", "name")
-    from_s3 = passes("aws.s3", pattern.get("source", ["aws.s3"]))
-    return bool(pattern) and from_s3 and (not names or passes(bucket, names))
 
 
 def _within(pattern: Mapping[str, Any], *path: str) -> Sequence[Test]:

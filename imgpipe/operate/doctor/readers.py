@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from imgpipe.deploy.providers.site import last
+from imgpipe.operate.bus import hears
 from imgpipe.operate.doctor import logs, policy
 from imgpipe.operate.doctor.scene import Bucket, BusRule, Function, Queue, Rule, Table, Topic
 from imgpipe.operate.parallel import together
@@ -77,15 +78,14 @@ def _rules(document: Mapping[str, Any]) -> Iterator[Rule]:
 
 
 def bus(asking: Asking, bucket: str) -> Iterator[BusRule]:
-    """Yield the rules of the default event bus that hear a bucket: those that name it, or no bucket at all."""
+    """Yield the rules of the default event bus that hear a bucket."""
     events = asking.client("events")
     pages = events.get_paginator("list_rules")
     listed = asking.ask(
         "rules of EventBridge", lambda: [one for page in pages.paginate() for one in page["Rules"]]
     )
     for rule in listed or ():
-        pattern = rule.get("EventPattern", "")
-        if "aws.s3" not in pattern or ('"bucket"' in pattern and f'"{bucket}"' not in pattern):
+        if not hears(rule, bucket):
             continue
         answer = asking.ask(
             f"rule {rule['Name']}",
