@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
 from tests.benchmarks import docs, results
-from tests.benchmarks.core import measuring, quality, race, report
+from tests.benchmarks.core import measuring, quality, race, report, subjects
 from tests.benchmarks.core.rows import MARKS
 
 PAGE = "before\n<!-- bench ratios -->\nold\n<!-- /bench -->\nafter\n"
@@ -66,6 +67,30 @@ def test_a_ratio_is_the_median_over_the_pictures_that_both_could_do() -> None:
     assert race.ratio({"slow": {}, "quick": quick}, "slow", "quick") is None
 
 
+def test_a_mark_of_large_pictures_leaves_out_small_ones_as_they_tell_their_size(
+    tmp_path: "docs.Path",
+) -> None:
+    sizes = {"20mp.jpg": (1200, 1000), "small.jpg": (4000, 3000), "b.jpg": (4240, 2832)}
+    for name, size in sizes.items():
+        Image.new("L", size).save(tmp_path / name)
+    seen = {name: subjects.megapixels(tmp_path / name) for name in sizes}
+    assert seen == {"20mp.jpg": 1.2, "small.jpg": 12.0, "b.jpg": 12.01}
+    ms = {"20mp.jpg": 20.0, "small.jpg": 50.0, "b.jpg": 70.0}
+    times = {
+        "pillow": {name: {"ms": [took], "cpu_ms": [took]} for name, took in ms.items()},
+        "ours": {name: {"ms": [10.0], "cpu_ms": [5.0]} for name in ms},
+    }
+    large = [mark for mark in MARKS if mark.name == "thumb_of_12mp_vs_naive_pillow"]
+    everything = [mark for mark in MARKS if mark.name == "thumb_vs_naive_pillow"]
+    raced = {"thumb": {"raw": times, "megapixels": seen}}
+    all_of_them, of_12mp = measuring._ratios(raced, everything + large)
+    assert (all_of_them["ratio"], all_of_them["met"]) == (5.0, False)
+    assert (of_12mp["ratio"], of_12mp["cpu_ratio"], of_12mp["met"]) == (6.0, 12.0, True)
+    assert (
+        measuring._ratios({"thumb": {"raw": times, "megapixels": {"20mp.jpg": 1.2}}}, large) == []
+    )
+
+
 def test_a_part_measured_alone_keeps_the_others_of_the_same_machine(tmp_path: "docs.Path") -> None:
     here = {"cpu": "a", "cores": 2, "memory_gb": 8.0, "date": "2026-11-21"}
     path = tmp_path / "bench-results.json"
@@ -87,7 +112,7 @@ def test_what_runs_in_a_child_has_no_ratio_of_processor_time() -> None:
     times = {"ours": {"a": {"ms": [10.0], "cpu_ms": [10.0]}}} | {
         "guarded": {"a": {"ms": [11.0], "cpu_ms": [0.1]}}
     }
-    found = measuring._ratios({"guard": {"raw": times}}, [guard])
+    found = measuring._ratios({"guard": {"raw": times, "megapixels": {"a": 2.1}}}, [guard])
     assert "|  1.10 |     |" in report.ratios({"ratios": found})
 
 

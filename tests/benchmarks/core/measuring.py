@@ -60,6 +60,7 @@ def _row(workers: Workers, row: Row) -> dict[str, Any]:
         "shown": row.shown,
         "rounds": row.rounds,
         "pictures": len(row.paths),
+        "megapixels": {path.name: subjects.megapixels(path) for path in row.paths},
         "engines": {
             name: {
                 "shown": KNOWN[name].shown,
@@ -96,11 +97,13 @@ def _bytes(pictures: dict[str, dict[str, Any]]) -> int | None:
 def _ratios(raced: dict[str, dict[str, Any]], wanted: list[Mark]) -> list[dict[str, Any]]:
     found = []
     for mark in wanted:
-        times = raced[mark.row]["raw"]
-        ratio = race.ratio(times, mark.slower, mark.quicker)
+        times, sizes = raced[mark.row]["raw"], raced[mark.row]["megapixels"]
+        of = [picture for picture, megapixels in sizes.items() if megapixels >= mark.from_mp]
+        ratio, by_cpu = (
+            race.ratio(times, mark.slower, mark.quicker, clock, of) for clock in ("ms", "cpu_ms")
+        )
         if ratio is not None:
-            by_cpu = race.ratio(times, mark.slower, mark.quicker, "cpu_ms") if mark.cpu else None
-            found.append(_answered(mark, ratio, by_cpu))
+            found.append(_answered(mark, ratio, by_cpu if mark.cpu else None))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,18 @@ def least(times: Times, name: str, picture: str, clock: str = "ms") -> float | N
     return min(noted[clock]) if noted.get(clock) and "error" not in noted else None
 
 
-def ratio(times: Times, slower: str, quicker: str, clock: str = "ms") -> float | None:
-    """Return how many times `quicker`'s time `slower` takes: the median over the pictures both could do."""
+def ratio(
+    times: Times,
+    slower: str,
+    quicker: str,
+    clock: str = "ms",
+    pictures: Collection[str] | None = None,
+) -> float | None:
+    """Return how many times `quicker`'s time `slower` takes: the median over the pictures both could do,
+    of `pictures` if they are given.
+    """
     found = []
-    for picture in times.get(quicker, {}):
+    for picture in times.get(quicker, {}) if pictures is None else pictures:
         above, below = least(times, slower, picture, clock), least(times, quicker, picture, clock)
         if above and below:
             found.append(above / below)

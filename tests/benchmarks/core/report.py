@@ -31,6 +31,7 @@ IN_WORDS = {
     "jpeg3_vs_floor": "three JPEG: ours over the floor",
     "thumb_vs_sharp": "one thumbnail: sharp",
     "thumb_vs_naive_pillow": "one thumbnail: naive Pillow",
+    "thumb_of_12mp_vs_naive_pillow": "one thumbnail, 12 MP or more: naive Pillow",
     "thumb_vs_pillow_draft": "one thumbnail: Pillow with draft",
     "png3_vs_sharp": "three of a PNG: sharp's usual form",
     "png3_plain_vs_sharp_best": "three of a PNG: sharp's best form",

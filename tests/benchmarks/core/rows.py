@@ -31,6 +31,7 @@ class Mark:
     """A ratio that is wanted: `least` (a peer's time over ours) or `most` (ours over the floor's).
 
     `cpu`: whether processor time tells anything; not of work in a child, which isn't counted.
+    `from_mp`: over the row's pictures of so many megapixels and more.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Mark:
     most: float | None = None
     shown: str = ""
     cpu: bool = True
+    from_mp: float = 0
 
     def met(self, found: float) -> bool:
         return (self.least is None or found >= self.least) and (
@@ -55,6 +57,14 @@ MARKS = (
     Mark(name="jpeg3_vs_floor", row="jpeg3", slower="ours", quicker="floor", most=1.5),
     Mark(name="thumb_vs_sharp", row="thumb", slower="sharp", quicker="ours", least=1.2),
     Mark(name="thumb_vs_naive_pillow", row="thumb", slower="pillow", quicker="ours", least=5.5),
+    Mark(
+        name="thumb_of_12mp_vs_naive_pillow",
+        row="thumb",
+        slower="pillow",
+        quicker="ours",
+        least=5.5,
+        from_mp=12,
+    ),
     Mark(name="thumb_vs_pillow_draft", row="thumb", slower="pillow_draft", quicker="ours"),
     Mark(name="png3_vs_sharp", row="png3", slower="sharp", quicker="ours", least=1.8),
     Mark(name="png3_plain_vs_sharp_best", row="png3", slower="sharp_best", quicker="ours"),

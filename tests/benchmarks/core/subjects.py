@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from imgpipe.runtime.image.opening import open_image
+from imgpipe.runtime.settings import Limits
 from tests.photos import CORPUS, DEMO, ROOT, photographs
 
 KEPT = ROOT / ".venv" / "bench-files"
@@ -30,6 +32,12 @@ def jpegs(*, quick: bool) -> list[Path]:
 def large_jpeg() -> Path:
     """Return one photograph of about 12 MP."""
     return next((each for each in photographs() if each.stem == "p12_d90"), DEMO / "sunset.jpg")
+
+
+def megapixels(path: Path) -> float:
+    """Return how many millions of pixels the picture has, by its own header."""
+    width, height = open_image(path.read_bytes(), Limits()).size
+    return round(width * height / 1e6, 2)
 
 
 def pngs(*, quick: bool) -> list[Path]:
