@@ -1,3 +1,3 @@
 """Fixtures that every test can ask for."""
 
-pytest_plugins = ["tests.cloud_fixture", "tests.capability_report"]
+pytest_plugins = ["tests.cloud_fixture", "tests.capability_report", "tests.groups"]
