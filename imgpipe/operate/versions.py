@@ -255,11 +255,20 @@ def _keep_code(
     s3, bucket = project.cloud.client("s3"), project.graph.ops_bucket
     for key, function in {_code_key(function): function for function in changed}.items():
         try:
-            s3.head_object(Bucket=bucket, Key=key)
+            if not _is_kept(s3, bucket, key):
+                s3.put_object(Bucket=bucket, Key=key, Body=archive_of(function).path.read_bytes())
         except s3.exceptions.ClientError as error:
-            if error_code(error) not in {"404", "NoSuchKey", "NotFound"}:
-                raise explain(error, f"code {key}") from error
-            s3.put_object(Bucket=bucket, Key=key, Body=archive_of(function).path.read_bytes())
+            raise explain(error, f"code {key}") from error
+
+
+def _is_kept(s3: Any, bucket: str, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except s3.exceptions.ClientError as error:
+        if error_code(error) not in {"404", "NoSuchKey", "NotFound"}:
+            raise
+        return False
+    return True
 
 
 def _read_code(project: Project, function: Function) -> Zip:
@@ -314,7 +323,10 @@ def _drop_old(project: Project, function: Function, noted: Sequence[str]) -> Non
     client = project.cloud.client("lambda")
     for each in noted[:-KEPT]:
         number = str(int(Path(each).stem))
-        client.delete_function(FunctionName=function.name, Qualifier=number)
+        try:
+            client.delete_function(FunctionName=function.name, Qualifier=number)
+        except client.exceptions.ClientError as error:
+            raise explain(error, f"version {number} of {function.name}") from error
         ops.remove(project, each)
 
 

@@ -59,6 +59,8 @@ def _world(folder: Path, template: str, patch: pytest.MonkeyPatch) -> Iterator[W
 
 def strikes(calls: list[str], part: int, kinds: tuple[Kind, ...] = ENDING) -> Iterator[Strike]:
     """Yield this part of the faults, and print how each is tried again: pytest shows the last of a test that fails."""
+    known = {f"{kind} {call}" for kind in KINDS for call in calls}
+    assert not ONE or ONE in known, f"no such call: {ONE}; there are {sorted(calls)}"
     for strike in chosen(calls, part, kinds):
         if not ONE or f"{strike.kind} {strike.call}" == ONE:
             print(f"to see it again: {replay(strike)}")
