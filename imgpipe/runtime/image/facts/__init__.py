@@ -19,18 +19,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from imgpipe.runtime.image.facts import header as headers
+from imgpipe.runtime.image.geometry import scaled
 from imgpipe.runtime.image.resampling import resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from PIL import Image
-
+    from imgpipe.runtime.image.geometry import Size
     from imgpipe.runtime.image.opening import Opened
 
 SAMPLE_SIDE = 64
 """Pixels of the copy that colours are read off."""
+COLOURED_SIDE = 40
+"""Pixels along the longer side that are taken, as they are, for the main colours. Five of them are nearer
+to all pixels (32.3 levels, on the mean of 13 photographs) than five of a copy of 64 pixels (33.8), where
+neighbours are blended, and take 0.6 ms in place of 1.4.
+"""
 MEASURED_SIDE = 512
 """Pixels of the copy that is measured: in a smaller one every picture is sharp."""
 PREVIEW_SIDE = 1024
@@ -93,17 +100,20 @@ def _seen(opened: Opened, sample: Image.Image, settings: Mapping[str, Any], told
         return {}
     copy = _rgb(_within(sample, MEASURED_SIDE if tagged else SAMPLE_SIDE))
     small = _within(copy, SAMPLE_SIDE)
-    found = _guarded(lambda: _colours(small, int(count or 0))) if count else {}
+    found = _guarded(lambda: _colours(small, sample, int(count or 0))) if count else {}
     if tagged:
         alpha = sample.mode == "RGBA"
         found |= _guarded(lambda: _tagged(opened, copy, small, told, alpha=alpha))
     return found
 
 
-def _colours(small: Image.Image, count: int) -> Facts:
+def _colours(small: Image.Image, sample: Image.Image, count: int) -> Facts:
     from imgpipe.runtime.image.facts.colours import colours
 
-    return colours(small, count)
+    if max(sample.size) <= SAMPLE_SIDE:
+        return colours(small, small, count)
+    few = sample.resize(_size_within(sample, COLOURED_SIDE), Image.Resampling.NEAREST)
+    return colours(small, _rgb(few), count)
 
 
 def _tagged(
@@ -137,8 +147,11 @@ def _guarded(read: Callable[[], Facts]) -> Facts:
 
 
 def _within(im: Image.Image, most: int) -> Image.Image:
-    scale = min(1.0, most / max(im.size))
-    return resize(im, (max(1, round(im.width * scale)), max(1, round(im.height * scale))))
+    return resize(im, _size_within(im, most))
+
+
+def _size_within(im: Image.Image, most: int) -> Size:
+    return scaled(im.size, min(1.0, most / max(im.size)))
 
 
 def _rgb(im: Image.Image) -> Image.Image:

@@ -1,5 +1,5 @@
-"""Colours of a small copy: read off the whole picture they take hundreds of times longer and are
-the same.
+"""Colours of a small copy, and of a few pixels: read off the whole picture they take hundreds of times
+longer and are the same.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 MAX_COLOURS = 32
 
 
-def colours(small: Image.Image, count: int) -> dict[str, Any]:
+def colours(small: Image.Image, pixels: Image.Image, count: int) -> dict[str, Any]:
     """Return the average colour, the `count` main ones, most frequent first, as `#rrggbb` in sRGB,
     and a BlurHash, which stands for the picture while it loads.
 
-    `small` is RGB. The main colours are Pillow's median cut; how frequent each is isn't kept.
+    `small`, a copy, and `pixels`, some of the picture's own, are RGB. The main colours are Pillow's
+    median cut; how frequent each is isn't kept.
     """
-    reduced = small.quantize(max(1, min(count, MAX_COLOURS)), method=Image.Quantize.MEDIANCUT)
+    reduced = pixels.quantize(max(1, min(count, MAX_COLOURS)), method=Image.Quantize.MEDIANCUT)
     palette = reduced.getpalette("RGB") or []
     ranked = sorted(reduced.getcolors() or [], key=lambda each: (-each[0], each[1]))
     named = [

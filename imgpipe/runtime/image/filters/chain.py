@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imgpipe.runtime.image.filters.registry import Filter, Value, find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from PIL import Image
@@ -87,9 +87,22 @@ def chain(wanted: Sequence[Mapping[str, Value]], folder: Path | None = None) -> 
     ]
     return Chain(
         turns=tuple(each for each in found if each[0].phase == "turn"),
-        tones=tuple(each for each in found if each[0].phase == "tone"),
+        tones=_joined(each for each in found if each[0].phase == "tone"),
         finishes=tuple(each for each in found if each[0].phase == "finish"),
     )
+
+
+def _joined(tones: Iterable[Bound]) -> tuple[Bound, ...]:
+    """Return the tones with those in one that can be done in one."""
+    made: list[Bound] = []
+    for each, value in tones:
+        before, others = made[-1] if made else (None, None)
+        both = each.after.get(before.name) if before and not before.own else None
+        if before and both:
+            made[-1] = Filter(name=f"{before.name}, {each.name}", function=both), (others, value)
+        else:
+            made.append((each, value))
+    return tuple(made)
 
 
 def apply(

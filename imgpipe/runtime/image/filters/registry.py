@@ -4,8 +4,8 @@ project's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgpipe.runtime.image.filters.own import FOLDER, loaded
@@ -40,6 +40,8 @@ class Filter:
     size: Callable[[Size, Value], Size] | None = None  # the size after a turn
     margin: Callable[[Value], int] | None = None  # pixels that a finish adds on each side
     own: bool = False  # whether it is the project's, not one of ours
+    after: Mapping[str, Function] = field(default_factory=dict)
+    """By the tone of ours that comes right before: what does both, with the values of both, quicker."""
 
     def __call__(self, im: Image.Image, value: Value) -> Image.Image:
         return self.function(im, value)
