@@ -16,6 +16,7 @@ clock.
     animation   the frames of what moves, how long each is shown, how often
     encoding    pixels to a file
     facts       what is told about the picture: size, camera, place, colours
+    pages       the memory of one picture kept for the next
     structure   why a decoder gave up, read off the container
     making      the above in order, for all steps of a function at once
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgpipe.runtime.errors import Rejected
-from imgpipe.runtime.image import animation, facts, profiles
+from imgpipe.runtime.image import animation, facts, pages, profiles
 from imgpipe.runtime.image.colour import PLAIN, without_empty_alpha
 from imgpipe.runtime.image.decoding import in_srgb, native
 from imgpipe.runtime.image.encoding import encode, encode_frames
@@ -39,6 +39,7 @@ def make(
     `folder` is the handler's: it holds the filters and pictures of a project's own. Raises Rejected
     when the upload is no image, is broken, or is over a limit; ValueError for wrong settings.
     """
+    pages.keep(limits.memory_bytes)
     with calm(data, limits):
         try:
             return _made(open_image(data, limits), data, wanted, limits, folder)
