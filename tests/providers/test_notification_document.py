@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgpipe.deploy import resources as r
@@ -60,6 +60,7 @@ documents = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(document=documents, first=notifications, second=notifications)
 def test_merging_any_rules_twice_leaves_the_last_and_every_foreign_entry(
     document: dict[str, Any], first: r.Notification, second: r.Notification
