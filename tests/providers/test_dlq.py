@@ -10,11 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from imgpipe.errors import CloudError, UsageError
+from imgpipe.errors import CloudError, DeniedError, UsageError
 from imgpipe.operate.dlq import causes, find, mover, queues, route, server_side
 from imgpipe.operate.dlq.choose import Choice
 from imgpipe.operate.dlq.letters import Home
 from imgpipe.operate.project import Project
+from tests.refusing import refuse
 from tests.studio import (
     create_queues,
     create_table,
@@ -215,3 +216,19 @@ def test_a_letter_that_was_sent_and_could_not_be_deleted_says_so_and_stays(
     assert [left.id for left in find.letters(project, homes)] == [letter.id]
     url = project.graph.place.queue_url(project.graph.queues["enhance"])
     assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+
+
+@pytest.mark.parametrize("moving", [False, True])
+@pytest.mark.parametrize("operation", ["ReceiveMessage", "ChangeMessageVisibilityBatch"])
+def test_a_queue_whose_letters_may_not_be_met_is_named(
+    project: Project, operation: str, moving: bool
+) -> None:
+    homes = [home(project, "images-dlq")]
+    put_letter(project, "images-dlq", "x")
+    [letter] = find.letters(project, homes)
+    refuse(project.cloud.client("sqs"), operation)
+    with pytest.raises(DeniedError, match=rf"queue .*-images-dlq: {operation}"):
+        if moving:
+            list(mover.each(project, homes, [letter], lambda it: mover.Outcome(it, "failed")))
+        else:
+            find.letters(project, homes)

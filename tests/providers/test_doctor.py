@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from imgpipe.deploy.resources import Place
 from imgpipe.errors import MissingError, UsageError
@@ -34,6 +33,7 @@ from tests.providers.faults import (
     trigger_suffix,
 )
 from tests.providers.pipeline_of_others import BUCKET, Shop, allow, arn, function_arn, url
+from tests.refusing import refuse
 
 
 @pytest.fixture
@@ -248,20 +248,8 @@ def test_looking_changes_nothing(shop: Shop) -> None:
     assert [name for name in calls if not name.startswith(reads)] == []
 
 
-def deny(shop: Shop, service: str, *operations: str) -> None:
-    """Have AWS refuse these operations; all of the service for none."""
-
-    def refuse(model: Any, **_: Any) -> None:
-        error: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
-        raise ClientError(error, model.name)
-
-    for operation in operations or ("",):
-        name = f"before-call.{service}.{operation}".rstrip(".")
-        shop.client(service).meta.events.register(name, refuse)
-
-
 def test_what_may_not_be_read_is_said_and_the_rest_is_examined(shop: Shop) -> None:
-    deny(shop, "iam")
+    refuse(shop.client("iam"))
     stuck_mapping(shop)
     found = run.bucket(shop, BUCKET)  # type: ignore[arg-type]
     assert {one.id for one in found.findings} == {"stuck-mapping"}
@@ -287,7 +275,7 @@ def test_what_may_not_be_read_is_said_and_the_rest_is_examined(shop: Shop) -> No
 def test_nothing_is_accused_because_it_may_not_be_read(
     shop: Shop, service: str, operation: str
 ) -> None:
-    deny(shop, service, operation)
+    refuse(shop.client(service), operation)
     found = run.bucket(shop, BUCKET)  # type: ignore[arg-type]
     assert found.findings == ()
     assert any("AccessDenied" in text for text in found.unread)

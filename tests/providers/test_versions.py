@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from imgpipe.deploy.providers.lambda_function import Functions
 from imgpipe.deploy.resources import Function
@@ -17,6 +15,7 @@ from imgpipe.operate import last_up, ops, versions
 from imgpipe.operate.project import Project
 from imgpipe.operate.provision import site_of
 from tests.providers.conftest import BuiltZip
+from tests.refusing import refuse
 from tests.studio import create_buckets, studio
 
 pytestmark = pytest.mark.capability("S3-7")
@@ -68,19 +67,6 @@ class Pipeline:
         return [(it.name, it.number) for it in versions.listed(self.project) if it.current]
 
 
-def refused(project: Project, call: str) -> Callable[[], None]:
-    """Have AWS refuse a call, such as `s3.PutObject`, until what is returned is called."""
-    service, _, operation = call.partition(".")
-    events, name = project.cloud.client(service).meta.events, f"before-call.{service}.{operation}"
-
-    def refuse(**_: object) -> None:
-        error: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
-        raise ClientError(error, operation)
-
-    events.register(name, refuse)
-    return lambda: events.unregister(name, refuse)
-
-
 @pytest.fixture
 def pipeline(clients: object, built: BuiltZip) -> Pipeline:
     project = studio()
@@ -123,10 +109,10 @@ def test_a_rollback_and_an_up_that_takes_it_away_are_told_apart(pipeline: Pipeli
 
 
 def test_what_may_not_be_kept_is_named(pipeline: Pipeline) -> None:
-    denied = refused(pipeline.project, "s3.PutObject")
+    allow = refuse(pipeline.project.cloud.client("s3"), "PutObject")
     with pytest.raises(DeniedError, match=r"code ops/code/.*PutObject"):
         pipeline.up(**pipeline.now)
-    denied()
+    allow()
     pipeline.up(**pipeline.now)
     assert pipeline.running() == [("images", 1), ("thumbs", 1)]
 
@@ -136,10 +122,10 @@ def test_an_old_version_that_may_not_be_deleted_is_named(
 ) -> None:
     monkeypatch.setattr(versions, "KEPT", 1)
     pipeline.up(**pipeline.now)
-    denied = refused(pipeline.project, "lambda.DeleteFunction")
+    allow = refuse(pipeline.project.cloud.client("lambda"), "DeleteFunction")
     with pytest.raises(DeniedError, match=r"version 1 of .*thumbs.*DeleteFunction"):
         pipeline.up(thumbs=replace(pipeline.now["thumbs"], timeout_s=77))
-    denied()
+    allow()
     pipeline.up(thumbs=replace(pipeline.now["thumbs"], timeout_s=78))
     assert [it.number for it in versions.listed(pipeline.project, "thumbs")] == [3]
 

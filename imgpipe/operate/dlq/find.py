@@ -56,11 +56,15 @@ def _numbers(sqs: Any, url: str, *names: str) -> int:
     try:
         answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
     except sqs.exceptions.ClientError as error:
-        known = explain(error, f"queue {url.rpartition('/')[2]}")
+        known = explain(error, _named(url))
         if isinstance(known, MissingError):
             return 0
         raise known from error
     return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def _named(url: str) -> str:
+    return f"queue {url.rpartition('/')[2]}"
 
 
 def _look(sqs: Any, home: Home) -> list[Letter]:
@@ -68,11 +72,8 @@ def _look(sqs: Any, home: Home) -> list[Letter]:
     try:
         seen = receive_all(sqs, home.url, waiting(sqs, home.url), receipts)
         return [decode(home, message) for message in seen]
-    except sqs.exceptions.ClientError as error:
-        known = explain(error, f"queue {home.name}")
-        if isinstance(known, MissingError):
-            return []
-        raise known from error
+    except MissingError:
+        return []
     finally:
         if receipts:
             release(sqs, home.url, receipts.values())
@@ -81,7 +82,10 @@ def _look(sqs: Any, home: Home) -> list[Letter]:
 def receive_all(
     sqs: Any, url: str, expected: int, receipts: dict[str, str]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield each message once, until no more come. `receipts` is kept up to date: what is hidden because of us."""
+    """Yield each message once, until no more come. `receipts` is kept up to date: what is hidden because of us.
+
+    Raises CloudError, MissingError where the queue isn't there.
+    """
     seen: set[str] = set()
     empty = 0
     while empty < _PATIENCE:
@@ -105,24 +109,33 @@ def hold_s(count: int) -> int:
 
 
 def release(sqs: Any, url: str, receipts: Iterable[str]) -> None:
-    """Show letters again. One that was moved or deleted meanwhile is no matter: the service says so, entry by entry."""
+    """Show letters again. One that was moved or deleted meanwhile is no matter: the service says so, entry by entry.
+
+    Raises CloudError where that is refused: the letters come back by themselves, a little later.
+    """
     handles = list(receipts)
     for start in range(0, len(handles), BATCH):
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
             for number, handle in enumerate(handles[start : start + BATCH])
         ]
-        sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        try:
+            sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        except sqs.exceptions.ClientError as error:
+            raise explain(error, _named(url)) from error
 
 
 def _receive(sqs: Any, url: str, hold: int, wait_s: int) -> list[dict[str, Any]]:
-    answer = sqs.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=BATCH,
-        VisibilityTimeout=hold,
-        WaitTimeSeconds=wait_s,
-        MessageSystemAttributeNames=["All"],
-        MessageAttributeNames=["All"],
-    )
+    try:
+        answer = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=hold,
+            WaitTimeSeconds=wait_s,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+    except sqs.exceptions.ClientError as error:
+        raise explain(error, _named(url)) from error
     messages: list[dict[str, Any]] = answer.get("Messages", [])
     return messages
