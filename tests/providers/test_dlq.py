@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from moto import mock_aws
 from imgpipe.errors import CloudError, DeniedError, UsageError
 from imgpipe.operate.dlq import causes, find, mover, queues, route, server_side
 from imgpipe.operate.dlq.choose import Choice
-from imgpipe.operate.dlq.letters import Home
+from imgpipe.operate.dlq.letters import Home, Letter
 from imgpipe.operate.project import Project
 from tests.refusing import refuse
 from tests.studio import (
@@ -218,17 +218,22 @@ def test_a_letter_that_was_sent_and_could_not_be_deleted_says_so_and_stays(
     assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
 
 
-@pytest.mark.parametrize("moving", [False, True])
+def look(project: Project, homes: list[Home], _: Letter) -> None:
+    find.letters(project, homes)
+
+
+def move(project: Project, homes: list[Home], letter: Letter) -> None:
+    list(mover.each(project, homes, [letter], lambda it: mover.Outcome(it, "failed")))
+
+
+@pytest.mark.parametrize("meet", [look, move])
 @pytest.mark.parametrize("operation", ["ReceiveMessage", "ChangeMessageVisibilityBatch"])
 def test_a_queue_whose_letters_may_not_be_met_is_named(
-    project: Project, operation: str, moving: bool
+    project: Project, operation: str, meet: Callable[[Project, list[Home], Letter], None]
 ) -> None:
     homes = [home(project, "images-dlq")]
     put_letter(project, "images-dlq", "x")
     [letter] = find.letters(project, homes)
     refuse(project.cloud.client("sqs"), operation)
     with pytest.raises(DeniedError, match=rf"queue .*-images-dlq: {operation}"):
-        if moving:
-            list(mover.each(project, homes, [letter], lambda it: mover.Outcome(it, "failed")))
-        else:
-            find.letters(project, homes)
+        meet(project, homes, letter)
