@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from PIL import Image
 
-from tests.e2e.pipeline import Pipeline, without_aws
+from tests.e2e.pipeline import Pipeline, Run, without_aws
 
 PIPELINE = """\
 version: 1
@@ -41,18 +42,34 @@ def handler(event, context):
 """
 DEADLINE_S = 90
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
 
-@pytest.fixture
-def tinter(tmp_path: Path) -> Iterator[Pipeline]:
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    source = tmp_path / "lambdas" / "images"
+@dataclass(frozen=True)
+class Tinter:
+    """The pipeline, which all tests here share, and a test's own folder: images of other names are none of its own."""
+
+    pipeline: Pipeline
+    folder: Path
+
+    def run(self, *args: str | Path, code: int | None = 0) -> Run:
+        return self.pipeline.run(*args, code=code)
+
+    def rows(self) -> list[dict[str, Any]]:
+        prefix = f"incoming/{self.folder.name}/"
+        listed = self.run("metadata", "list", "--prefix", prefix, "--json").json
+        return [row for row in listed if row["key"].startswith(prefix)]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    folder = tmp_path_factory.mktemp("tinter")
+    (folder / "pipeline.yaml").write_text(PIPELINE)
+    source = folder / "lambdas" / "images"
     source.mkdir(parents=True)
     (source / "handler.py").write_text(HANDLER)
     (source / "requirements.txt").write_text("pillow\n")
-    (tmp_path / "slow").write_text("0")
-    pipeline = Pipeline(tmp_path)
+    pipeline = Pipeline(folder)
     try:
         pipeline.run("up", "--yes")
         yield pipeline
@@ -60,20 +77,30 @@ def tinter(tmp_path: Path) -> Iterator[Pipeline]:
         pipeline.run("local", "stop", code=None)
 
 
-def album(pipeline: Pipeline, count: int) -> list[str]:
-    folder = pipeline.folder / "album"
+@pytest.fixture
+def tinter(pipeline: Pipeline, tmp_path: Path) -> Tinter:
+    """It is there, and nothing waits, whatever the test before left."""
+    pipeline.run("local", "start")
+    sqs = pipeline.client("sqs")
+    [url] = [it for it in sqs.list_queues()["QueueUrls"] if it.endswith("-tint")]
+    sqs.purge_queue(QueueUrl=url)
+    (tmp_path / "slow").write_text("0")
+    return Tinter(pipeline, tmp_path)
+
+
+def album(tinter: Tinter, count: int) -> None:
+    folder = tinter.folder / tinter.folder.name
     folder.mkdir()
     for number in range(count):
         Image.new("RGB", (90, 60), (number, 2 * number, 99)).save(folder / f"{number:02}.jpg")
-    pipeline.run("upload", folder)
-    return [f"album/{number:02}.jpg" for number in range(count)]
+    tinter.run("upload", folder)
 
 
 class Worker:
     """`imgpipe worker` in a process of its own."""
 
-    def __init__(self, pipeline: Pipeline, *options: str) -> None:
-        self.folder = pipeline.folder
+    def __init__(self, tinter: Tinter, *options: str) -> None:
+        self.folder = tinter.folder
         environment = {
             **without_aws(os.environ),
             "SEEN": str(self.folder / "seen"),
@@ -89,10 +116,10 @@ class Worker:
                 "tint",
                 "--json",
                 "--health",
-                "health.json",
+                str(self.folder / "health.json"),
                 *options,
             ],
-            cwd=self.folder,
+            cwd=tinter.pipeline.folder,
             env=environment,
             stdout=self.log,
             stderr=self.log,
@@ -125,21 +152,16 @@ def until(what: str, true: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not true():
         assert time.monotonic() < deadline, what
-        time.sleep(0.2)
+        time.sleep(0.1)
 
 
-def rows(pipeline: Pipeline) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = pipeline.run("metadata", "list", "--json").json
-    return listed
-
-
-def all_done(pipeline: Pipeline, count: int) -> bool:
-    found = rows(pipeline)
+def all_done(tinter: Tinter, count: int) -> bool:
+    found = tinter.rows()
     return len(found) == count and all(row["status"] == "done" for row in found)
 
 
 @pytest.mark.capability("S1-9", "S1-10", "S1-14")
-def test_many_workers_share_a_queue_and_none_repeats_anothers_work(tinter: Pipeline) -> None:
+def test_many_workers_share_a_queue_and_none_repeats_anothers_work(tinter: Tinter) -> None:
     album(tinter, 24)
     queues = tinter.run("status", "--json").json["queues"]
     assert (
@@ -154,18 +176,18 @@ def test_many_workers_share_a_queue_and_none_repeats_anothers_work(tinter: Pipel
         assert len(worker.attempts()) == 24
         assert len(set(worker.attempts())) > 1
         assert worker.health()["healthy"] is False
-    assert {row["steps"]["tint"]["attempts"] for row in rows(tinter)} == {1}
+    assert {row["steps"]["tint"]["attempts"] for row in tinter.rows()} == {1}
 
 
 @pytest.mark.capability("S4-22")
-def test_sigterm_finishes_what_is_in_work_and_gives_the_rest_back(tinter: Pipeline) -> None:
+def test_sigterm_finishes_what_is_in_work_and_gives_the_rest_back(tinter: Tinter) -> None:
     album(tinter, 6)
     (tinter.folder / "slow").write_text("1.5")
     with Worker(tinter, "--hold", "12h") as worker:
         until("work began", worker.attempts)
         assert worker.end() == 0
         first = len(worker.attempts())
-    until("what was in work is done", lambda: len(rows(tinter)) == first)
+    until("what was in work is done", lambda: len(tinter.rows()) == first)
     assert first < 6
     (tinter.folder / "slow").write_text("0")
     with Worker(tinter) as worker:  # with a hold of 12 h, what wasn't given back would not come
@@ -175,7 +197,7 @@ def test_sigterm_finishes_what_is_in_work_and_gives_the_rest_back(tinter: Pipeli
 
 
 @pytest.mark.fault("F-27")
-def test_a_killed_worker_gives_its_image_to_another(tinter: Pipeline) -> None:
+def test_a_killed_worker_gives_its_image_to_another(tinter: Tinter) -> None:
     album(tinter, 3)
     (tinter.folder / "slow").write_text("30")
     with Worker(tinter, "--hold", "5s") as worker:
@@ -189,13 +211,14 @@ def test_a_killed_worker_gives_its_image_to_another(tinter: Pipeline) -> None:
         assert len(worker.attempts()) == 4
 
 
-def test_who_is_killed_at_work_still_says_what_was_done(tinter: Pipeline) -> None:
+def test_who_is_killed_at_work_still_says_what_was_done(tinter: Tinter) -> None:
     album(tinter, 3)
     (tinter.folder / "slow").write_text("0")
     with Worker(tinter, "--hold", "5s") as worker:
         until("all done", lambda: all_done(tinter, 3))
         (tinter.folder / "slow").write_text("60")
-        shutil.copy(tinter.folder / "album" / "00.jpg", tinter.folder / "late.jpg")
+        first = tinter.folder / tinter.folder.name / "00.jpg"
+        shutil.copy(first, tinter.folder / "late.jpg")
         tinter.run("upload", tinter.folder / "late.jpg")
         until("work began", lambda: len(worker.attempts()) == 4)
         worker.process.send_signal(signal.SIGTERM)
@@ -212,12 +235,12 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_a_cloud_that_goes_away_and_comes_back_loses_nothing(tinter: Pipeline) -> None:
+def test_a_cloud_that_goes_away_and_comes_back_loses_nothing(tinter: Tinter) -> None:
     album(tinter, 4)
     (tinter.folder / "slow").write_text("0.5")
     with Worker(tinter, "--hold", "5s") as worker:
         until("work began", worker.attempts)
-        server = json.loads((tinter.folder / ".imgpipe" / "cloud.json").read_text())["pid"]
+        server = json.loads((tinter.pipeline.folder / ".imgpipe" / "cloud.json").read_text())["pid"]
         os.kill(server, signal.SIGKILL)
         time.sleep(3)
         tinter.run("local", "start")
@@ -226,7 +249,7 @@ def test_a_cloud_that_goes_away_and_comes_back_loses_nothing(tinter: Pipeline) -
 
 
 def test_bad_questions_are_refused_and_workers_end_with_a_command_that_was_killed(
-    tinter: Pipeline,
+    tinter: Tinter,
 ) -> None:
     for options, told in (
         ([], "--all"),
