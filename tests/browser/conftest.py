@@ -10,12 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.pipeline import Pipeline, without_aws
+from tests.photos import ROOT
+from tests.pictures import encoded
 
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -51,6 +55,21 @@ def studio(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[
         yield pipeline
     finally:
         pipeline.run("local", "stop", code=None)
+
+
+@cache
+def photograph() -> bytes:
+    """Return a photograph with its EXIF, a little larger than its largest variant is."""
+    with Image.open(ROOT / "demo" / "photos" / "sunset.jpg") as found:
+        found.thumbnail((1800, 1800))
+        return encoded(found, exif=found.getexif())
+
+
+@cache
+def outputs(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what `imgpipe outputs` tells; a pipeline that is up keeps its names."""
+    told: dict[str, Any] = pipeline.run("outputs", "--json").json
+    return told
 
 
 @contextmanager
@@ -100,15 +119,17 @@ def unlucky_page(browser: Browser, console: str) -> Iterator[Page]:
 def opened(
     browser: Browser, address: str, forgive: str = r"ERR_INTERNET_DISCONNECTED"
 ) -> Iterator[Page]:
-    """Yield a page of a console, which counts what moves in it (`shifted`); fail on what it complains of."""
+    """Yield a page of a console, which counts what moves in it (`shifted`). Fail on what it complains of, or any other
+    page that the test opens beside it.
+    """
     context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(OBSERVE)
     page = context.new_page()
     complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-    page.on("console", lambda said: _complain(complaints, said, forgive))
+    context.on("weberror", lambda it: complaints.append(str(it.error)))
+    context.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    context.on("console", lambda said: _complain(complaints, said, forgive))
     try:
         yield page
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 from imgpipe.operate.times import iso
 from imgpipe.runtime import row as rows
+from tests.browser.conftest import outputs
 from tests.e2e.pipeline import Pipeline
 
 Row = dict[str, Any]
@@ -18,7 +19,7 @@ BATCH = 25
 
 def model(studio: Pipeline, key: str) -> Row:
     """Return the row of an image that was made, as the table holds it."""
-    table = studio.run("outputs", "--json").json["table"]
+    table = outputs(studio)["table"]
     found = studio.client("dynamodb").get_item(
         TableName=table, Key={"pk": {"S": key}, "sk": {"S": rows.SK_IMAGE}}
     )
@@ -48,7 +49,7 @@ def many(of: Row, count: int) -> Iterator[Row]:
 
 def put(studio: Pipeline, found: Iterator[Row] | list[Row]) -> None:
     """Write the rows."""
-    table = studio.run("outputs", "--json").json["table"]
+    table = outputs(studio)["table"]
     client = studio.client("dynamodb")
 
     def write(some: list[Mapping[str, Any]]) -> None:

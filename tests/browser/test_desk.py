@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import shifted
+from tests.browser.conftest import outputs, photograph, shifted
 from tests.e2e.pipeline import Pipeline
-from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
-PHOTO = ROOT / "demo" / "photos" / "sunset.jpg"
 
 
 def upload(studio: Pipeline, name: str) -> None:
     """Upload as the command line does, to its end."""
     photo = studio.folder / name
-    photo.write_bytes(PHOTO.read_bytes())
+    photo.write_bytes(photograph())
     studio.run("upload", photo, "--wait")
 
 
@@ -35,16 +33,15 @@ def no_letters_of_others(studio: Pipeline) -> None:
 
 
 def dead(sqs: Any, step: str = "") -> list[str]:
-    """Return the addresses of the dead-letter queues, or of one step's."""
+    """Return the addresses of the queues of dead letters, of what was rejected too; or of one step's."""
     found = sqs.list_queues(QueueNamePrefix=f"photo-studio-local-{step}")["QueueUrls"]
-    return [url for url in found if url.endswith(f"{step}-dlq")]
+    return [url for url in found if url.endswith((f"{step}-dlq", "-local-rejected"))]
 
 
 def kill(studio: Pipeline, key: str) -> None:
     """Put a letter about an image into a dead-letter queue, as SQS would after the last attempt."""
     sqs, s3 = studio.client("sqs"), studio.client("s3")
-    outputs = studio.run("outputs", "--json").json
-    head = s3.head_object(Bucket=outputs["uploads_bucket"], Key=key)
+    head = s3.head_object(Bucket=outputs(studio)["uploads_bucket"], Key=key)
     sequencer = studio.run("metadata", "show", key, "--json").json["sequencer"]
     thing = {"key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"')}
     record = {
@@ -54,7 +51,7 @@ def kill(studio: Pipeline, key: str) -> None:
         "eventTime": "2026-11-21T12:00:00.000Z",
         "eventName": "ObjectCreated:Put",
         "s3": {
-            "bucket": {"name": outputs["uploads_bucket"]},
+            "bucket": {"name": outputs(studio)["uploads_bucket"]},
             "object": {**thing, "versionId": head["VersionId"], "sequencer": sequencer},
         },
     }
@@ -121,8 +118,8 @@ def test_a_dead_letter_is_kept_out_of_the_queue_that_would_drop_it(
     expect(page.locator("#ask")).to_contain_text("1 of 1 is kept")
     page.get_by_role("button", name="Done").click()
     expect(row).to_have_count(0)
-    outputs = studio.run("outputs", "--json").json
-    kept = studio.client("s3").list_objects_v2(Bucket=outputs["variants_bucket"], Prefix="ops/")
+    bucket = outputs(studio)["variants_bucket"]
+    kept = studio.client("s3").list_objects_v2(Bucket=bucket, Prefix="ops/")
     assert any("rescue" in it["Key"] for it in kept["Contents"])
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.conftest import photograph
 from tests.e2e.pipeline import Pipeline
 from tests.photos import ROOT
 
@@ -50,7 +51,7 @@ def test_what_is_no_image_says_why_in_plain_words(page: Page) -> None:
 
 def test_what_others_upload_appears_by_itself(page: Page, studio: Pipeline, tmp_path: Path) -> None:
     photo = tmp_path / "before.jpg"
-    photo.write_bytes(PHOTO.read_bytes())
+    photo.write_bytes(photograph())
     studio.run("upload", photo, "--wait")
     page.goto("/")
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")

@@ -9,19 +9,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import seeding
-from tests.browser.conftest import served
+from tests.browser.conftest import photograph, served
 from tests.e2e.pipeline import Pipeline
-from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
-PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 NAMES = {"heron", "otter", "kite"}
 
 
 @pytest.fixture(scope="module")
 def birds(studio: Pipeline) -> None:
     photo = studio.folder / "model.jpg"
-    photo.write_bytes(PHOTO.read_bytes())
+    photo.write_bytes(photograph())
     studio.run("upload", photo, "--wait")
     of = seeding.model(studio, "incoming/model.jpg")
     leica = {"make": "Leica Camera AG", "camera": "LEICA Q3", "lens": "Summilux 28"}

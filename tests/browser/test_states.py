@@ -11,10 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import BROKEN, becomes, opened, served, shifted
 from tests.browser.test_desk import upload
 from tests.e2e.pipeline import Pipeline
-from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
-PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +77,8 @@ def test_an_empty_read_only_console_asks_nobody_to_drop_anything(
 
 
 def test_places_are_held_until_the_images_are_there_and_nothing_moves(
-    page: Page, studio: Pipeline
+    page: Page, studio: Pipeline, placed: None
 ) -> None:
-    upload(studio, "placed.jpg")
     held: list[Route] = []
     page.route("**/tiles*", lambda route: held.append(route), times=1)  # noqa: PLW0108 - it is looked into
     page.goto("/")
@@ -96,13 +93,15 @@ def test_places_are_held_until_the_images_are_there_and_nothing_moves(
     assert shifted(page) == []
 
 
+@pytest.fixture(scope="module")
+def placed(studio: Pipeline) -> None:
+    upload(studio, "placed.jpg")
+
+
 @pytest.mark.parametrize("path", ["/", "/desk", "/compare", "/image?key=incoming/placed.jpg"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_moves_while_a_page_comes(
-    page: Page, studio: Pipeline, path: str, width: int
-) -> None:
+def test_nothing_moves_while_a_page_comes(page: Page, placed: None, path: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    upload(studio, "placed.jpg")
     page.goto(path)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     page.wait_for_load_state("networkidle") if path != "/desk" else None

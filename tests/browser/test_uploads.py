@@ -9,12 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.browser.conftest import BROKEN, becomes, opened
+from tests.browser.conftest import BROKEN, becomes, opened, outputs, photograph
 from tests.e2e.pipeline import Pipeline
-from tests.photos import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
-PHOTO = ROOT / "demo" / "photos" / "picos.jpg"
 LARGE_BYTES = 36_000_000
 NOTED_MS = 1000
 """Uppy notes what it is about in the browser twice a second; who closes the page sooner begins anew."""
@@ -27,7 +25,7 @@ def is_for_s3(request_url: str) -> bool:
 def send(page: Page, *names: str) -> None:
     page.set_input_files(
         "#files",
-        [{"name": name, "mimeType": "image/jpeg", "buffer": PHOTO.read_bytes()} for name in names],
+        [{"name": name, "mimeType": "image/jpeg", "buffer": photograph()} for name in names],
     )
 
 
@@ -55,7 +53,7 @@ def test_an_upload_is_cancelled_and_nothing_of_it_stays(page: Page, studio: Pipe
     send(page, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#fresh")).to_be_hidden()
-    bucket = studio.run("outputs", "--json").json["uploads_bucket"]
+    bucket = outputs(studio)["uploads_bucket"]
     listed = studio.client("s3").list_objects_v2(Bucket=bucket, Prefix="incoming/second")
     assert listed["KeyCount"] == 0
 
@@ -63,7 +61,7 @@ def test_an_upload_is_cancelled_and_nothing_of_it_stays(page: Page, studio: Pipe
 def test_several_files_and_a_folder_go_at_once(page: Page, tmp_path: Path) -> None:
     for name in ("one.jpg", "inner/two.jpg", ".hidden.jpg"):
         (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "album" / name).write_bytes(PHOTO.read_bytes())
+        (tmp_path / "album" / name).write_bytes(photograph())
     page.goto("/")
     page.set_input_files("#folder", tmp_path / "album")
     for name in ("album/one.jpg", "album/inner/two.jpg"):
@@ -105,7 +103,7 @@ def test_a_name_that_is_there_is_asked_about_before_anything_is_sent(
 
 def test_a_name_with_a_line_break_is_taken(page: Page, tmp_path: Path) -> None:
     odd = tmp_path / "two\nlines.jpg"
-    odd.write_bytes(PHOTO.read_bytes())
+    odd.write_bytes(photograph())
     page.goto("/")
     page.set_input_files("#files", odd)
     expect(page.locator("#fresh .tile.done")).to_have_attribute(
@@ -150,6 +148,6 @@ def test_a_large_file_goes_on_after_the_parts_that_s3_has(
         expect(tile).to_be_visible()
     assert not first & set(sent), "what S3 has is not sent again"
     assert sent
-    bucket = studio.run("outputs", "--json").json["uploads_bucket"]
+    bucket = outputs(studio)["uploads_bucket"]
     head = studio.client("s3").head_object(Bucket=bucket, Key="incoming/panorama.tif")
     assert head["ContentLength"] == LARGE_BYTES
