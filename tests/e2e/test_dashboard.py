@@ -11,6 +11,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.capability("S4-6")
+@pytest.mark.xdist_group("studio")
 def test_the_dashboard_that_up_made_shows_what_an_upload_did(studio: Pipeline) -> None:
     studio.run("upload", ROOT / "demo" / "photos" / "rocket.jpg", "--prefix", "dashboard", "--wait")
 

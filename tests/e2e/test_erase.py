@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,12 +11,23 @@ import pytest
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.test_why import PHOTO, Studio
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.capability("X13")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.capability("X13"),
+    pytest.mark.xdist_group("erase"),
+]
 
 
-@pytest.fixture
-def erased(own_studio: Pipeline) -> Studio:
-    return Studio(own_studio)
+@pytest.fixture(scope="module")
+def erased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio that the tests share; each erases keys of its own."""
+    pipeline = Pipeline.copy_to(tmp_path_factory.mktemp("erase"))
+    try:
+        pipeline.run("up", "--yes")
+        yield Studio(pipeline)
+    finally:
+        pipeline.run("local", "stop", code=None)
 
 
 def traces(studio: Studio, key: str) -> dict[str, int]:

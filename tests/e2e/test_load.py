@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.pipeline import Pipeline
 from tests.photos import DEMO
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("studio")]
 
 
 @pytest.mark.capability("S0-10", "S0-12", "S2-7")

@@ -54,8 +54,9 @@ def test_misuse_has_a_reason_a_hint_and_exit_code_2(
     assert "hint:  imgpipe" in refused.err
 
 
-def test_downloads_make_the_folders_they_need(own_studio: Pipeline) -> None:
-    own_studio.run("upload", DEMO / "rocket.jpg", "--wait")
-    out = own_studio.folder / "new" / "folder" / "thumb.jpg"
-    own_studio.run("download", "rocket.jpg", "--variant", "thumb", "--out", out)
+@pytest.mark.xdist_group("studio")
+def test_downloads_make_the_folders_they_need(studio: Pipeline, tmp_path: Path) -> None:
+    studio.run("upload", DEMO / "rocket.jpg", "--prefix", "folders", "--wait")
+    out = tmp_path / "new" / "folder" / "thumb.jpg"
+    studio.run("download", "folders/rocket.jpg", "--variant", "thumb", "--out", out)
     assert out.stat().st_size > 1000

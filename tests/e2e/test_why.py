@@ -51,14 +51,23 @@ class Studio:
         story: dict[str, Any] = self.pipeline.run("why", key, *args, "--json", code=None).json
         return story
 
-    def until(self, key: str, stage: str, name: str | None = None, deadline_s: float = 120) -> Any:
-        """Ask until the story ends in this hop."""
+    def until(
+        self,
+        key: str,
+        stage: str,
+        name: str | None = None,
+        deadline_s: float = 120,
+        *,
+        saying: str = "",
+    ) -> Any:
+        """Ask until the story ends in this hop, with a reason that says this."""
         last: list[dict[str, Any]] = [{}]
 
         def ended() -> dict[str, Any] | None:
             last[0] = self.why(key)
             broken = last[0]["broken"] or {}
-            return last[0] if (broken.get("stage"), broken.get("name")) == (stage, name) else None
+            there = (broken.get("stage"), broken.get("name")) == (stage, name)
+            return last[0] if there and saying in (last[0]["reason"] or "") else None
 
         try:
             return self.pipeline.wait_for(f"break at {stage} {name}", ended, deadline_s)
@@ -213,7 +222,7 @@ def test_a_handler_that_raises_and_then_its_dead_letter(studio: Studio) -> None:
     handler.write_text(handler.read_text().replace(place, f"{broken}{place}"))
     studio.pipeline.run("up", "--yes")
     studio.put("raising.jpg")
-    story = studio.until("raising.jpg", "attempt", "enhance")
+    story = studio.until("raising.jpg", "attempt", "enhance", saying="on purpose")
     assert story["reason"] == "RuntimeError: broken on purpose"
     assert commands(story) == ["imgpipe logs"]
 
@@ -235,7 +244,7 @@ def test_a_table_that_the_writer_may_not_write(studio: Studio) -> None:
     document = json.dumps({**before, "Statement": less})
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
     studio.put("denied.jpg")
-    story = studio.until("denied.jpg", "attempt", "writer")
+    story = studio.until("denied.jpg", "attempt", "writer", saying="AccessDenied")
     assert "AccessDenied" in story["reason"]
 
 

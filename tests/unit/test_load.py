@@ -14,8 +14,9 @@ from PIL import Image
 from imgpipe.deploy.model import Notify, Spec
 from imgpipe.errors import UsageError
 from imgpipe.operate import rows
-from imgpipe.operate.load import addressees, pictures, report
+from imgpipe.operate.load import addressees, compare, pictures, report
 from imgpipe.operate.load.burst import Burst, Plan, Upload
+from imgpipe.operate.load.tiers import Application, Setup
 from imgpipe.operate.project import Project
 from imgpipe.operate.upload.send import Sent
 from imgpipe.operate.wait import Ended
@@ -147,3 +148,30 @@ def test_who_will_hear_of_a_burst_is_told_before_it() -> None:
     )
     assert addressees.told(failing).startswith("1 address (1 by e-mail) if images fail")
     assert addressees.told(spec.model_copy(update={"notify": Notify()})) == ""
+
+
+class EnoughError(Exception):
+    """In place of polling for ever."""
+
+
+class OneLook:
+    """A store whose queue is asked once."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Any] = {}
+
+    def client(self, _: str) -> OneLook:
+        return self
+
+    def receive_message(self, **asked: Any) -> None:
+        self.asked = asked
+        raise EnoughError
+
+
+def test_what_a_killed_tier_took_comes_back_long_before_the_comparison_gives_up() -> None:
+    setup = Setup(bucket="b", prefix="p/", web_port=1, app_port=2, queue_url="q")
+    store: Any = OneLook()
+    with pytest.raises(EnoughError):
+        Application(setup, store).poll()
+    hidden_s = store.asked["VisibilityTimeout"]
+    assert compare.SLOW_S < hidden_s < compare.SETTLE_S / 10

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgpipe.runtime.settings import Limits
 from imgpipe.runtime.store import AwsStore, Outgoing
-from imgpipe.runtime.worker import HOLD_S, SqsQueue
+from imgpipe.runtime.worker import SqsQueue
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 VARIABLE = "IMGPIPE_TIERS"
 ANSWER_S = 10.0
 """How long the web tier waits for the application tier, as a load balancer would."""
+HOLD_S = 10
+"""How long a message is hidden that the application tier took, also as the last thing before it was killed. One image
+takes less; what takes longer is worked on twice, with the same result.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
