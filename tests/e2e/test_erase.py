@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,7 +109,9 @@ def test_dead_and_queued_messages_go_too_and_an_interrupted_run_is_finished(
     done = receipt(studio, "text.jpg")
     assert done["complete"]
     assert done["removed"]["versions"] == begun["removed"]["versions"]
-    assert [it["queue"] for it in done["removed"]["queued_messages"]] == ["enhance"]
+    queues = Counter(it["queue"] for it in done["removed"]["queued_messages"])
+    queues.pop("notifier", 0)  # which of its notices were read already is chance
+    assert queues == {"enhance": 1}
     assert studio.pipeline.run("dlq", "list", "--key", "text.jpg", "--json").json == []
     assert studio.pipeline.run("dlq", "list", "--key", "other.jpg", "--json").json
     studio.pause("enhance", enabled=True)

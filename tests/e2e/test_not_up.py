@@ -29,8 +29,10 @@ def test_a_killed_cloud_is_told_at_once_and_keeps_what_it_accepted(own_studio: P
     lock = json.loads((own_studio.folder / ".imgpipe" / "cloud.json").read_text())
     os.kill(lock["pid"], signal.SIGKILL)
 
-    refused = own_studio.run("status", code=1)
-    assert "hint:  imgpipe local start" in refused.err
+    def refused() -> bool:  # its port is closed a moment after it was killed
+        return "hint:  imgpipe local start" in own_studio.run("status", code=1).err
+
+    assert own_studio.wait_for("word of its end", refused)
     own_studio.run("local", "start")
     row = own_studio.run("metadata", "show", "rocket.jpg", "--json").json
     assert row["status"] == "done"
