@@ -153,6 +153,7 @@ def test_an_upload_to_a_disk_that_gets_full_stores_nothing_by_halves_and_goes_on
     assert sum(fresh.values()) < 100_000, "bytes of an upload that was refused are left"
 
     fill(disk)
+    until_told(connected(disk))
     assert "no space left on the disk that holds" in pipeline.run("status", "--check", code=3).out
     make_room(disk)
     until_told(connected(disk), trouble=False)
